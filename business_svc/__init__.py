@@ -1,0 +1,1 @@
+"""The product: AI tools and what people make with them."""

@@ -1,0 +1,1 @@
+"""AI tools and their runs."""

@@ -1,0 +1,1 @@
+"""Runs Reelmesh: the local platform, images and manifests."""

@@ -1,0 +1,1 @@
+"""The supervisor behind `reelmesh up`: every component as a process of one machine."""

@@ -1,0 +1,1 @@
+"""Generates the edge from the protos: Envoy configuration and OpenAPI."""

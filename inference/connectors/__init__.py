@@ -1,0 +1,1 @@
+"""The ways in which regions get their jobs."""

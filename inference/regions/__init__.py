@@ -1,0 +1,1 @@
+"""A region: an agent and a Ray Serve application."""

@@ -1,0 +1,1 @@
+"""Infrastructure: identity, organizations, credits and assets."""

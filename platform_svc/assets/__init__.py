@@ -1,0 +1,1 @@
+"""Files of organizations in object storage."""
