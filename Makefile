@@ -8,8 +8,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 INSTALLED := $(VENV)/.installed
 STUBS := protos/gen/reelmesh/descriptors.binpb
 PROTOS := $(shell find protos/reelmesh third_party -name '*.proto')
-# The part of CPython's wheel cache that is not ours to clean stays where pip keeps it.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(BIN)/python deploy/install.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down test check format bench clean
@@ -28,9 +27,9 @@ $(VENV)/bin/python:
 # torch goes first and alone: with it in place nothing else pulls a build for another device.
 $(INSTALLED): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing torch (1 of 3; large, once)"
-	@$(PIP) install --constraint constraints.txt torch==2.13.0
+	@$(INSTALL) --constraint constraints.txt torch==2.13.0
 	@echo "Installing Reelmesh and its components (2 of 3; large, once)"
-	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(STUBS): $(PROTOS) protos/generate.py | $(INSTALLED)

@@ -39,6 +39,7 @@ def main() -> int:
         f"--pyi_out={OUTPUT}",
         f"--grpc_python_out={OUTPUT}",
         f"--mypy_grpc_out={OUTPUT}",
+        "--mypy_grpc_opt=quiet",
         f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
         *sources,
         "buf/validate/validate.proto",
@@ -61,8 +62,8 @@ def main() -> int:
 
 
 def _copy_googleapis() -> None:
-    for package in ANCHORS:
-        anchor = importlib.import_module(f"{package.replace('/', '.')}.{ANCHORS[package]}")
+    for package, module in ANCHORS.items():
+        anchor = importlib.import_module(f"{package.replace('/', '.')}.{module}")
         source = Path(str(anchor.__file__)).parent
         for proto in source.glob("*.proto"):
             target = INCLUDE / package / proto.name
