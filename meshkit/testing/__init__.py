@@ -1,0 +1,1 @@
+"""What tests of the services share: real components, a held clock, signals and fakes."""
