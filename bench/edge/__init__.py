@@ -1,0 +1,1 @@
+"""What the edge adds to a call."""

@@ -1,0 +1,1 @@
+"""How long a run waits on an idle fleet."""
