@@ -1,0 +1,1 @@
+"""Server interceptors: one layer per concern, composed once per method."""
