@@ -1,0 +1,79 @@
+"""Background work of the credits service: the expiry sweeper and the sign-up grant by event."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from reelmesh.platform.organizations.v1 import organizations_events_pb2 as events
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from meshkit.inbox import Event
+from meshkit.clock import Ambient
+from meshkit.ids import parse_id
+from platform_svc.credits.commands import CreditCommands
+from platform_svc.credits.ledger import sign_up_grant
+from platform_svc.credits.store import CreditStore
+
+ORGANIZATION_CREATED = "reelmesh.platform.organizations.organization_created"
+ACCOUNTS_PER_ROUND = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ExpirySweeper:
+    """Ends holds and grants whose time is over, account by account."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    ambient: Ambient
+    interval: timedelta
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Sweep at each interval, and at once when `wake` is set."""
+        while True:
+            await self.sweep()
+            try:
+                async with asyncio.timeout(self.interval.total_seconds()):
+                    await self.wake.wait()
+            except TimeoutError:
+                continue
+            self.wake.clear()
+
+    async def sweep(self) -> int:
+        """Settle every account that has something due; returns how many were settled.
+
+        An account that is busy is left for the next sweep: its own calls settle it as well.
+        """
+        now = self.ambient.now()
+        settled = 0
+        seen: set[tuple[uuid.UUID, str]] = set()
+        while True:
+            async with self.sessions() as session:
+                due = await CreditStore(session).due_accounts(now=now, count=ACCOUNTS_PER_ROUND)
+            fresh = [account for account in due if account not in seen]
+            if not fresh:
+                return settled
+            for org_id, unit in fresh:
+                async with self.sessions() as session:
+                    settled += await CreditStore(session).sweep(org_id, unit, now=now)
+            seen.update(fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpGrants:
+    """Gives each new organization its sign-up grant, if identity could not at sign-up.
+
+    The grant's key makes this harmless to repeat, so no inbox row is needed.
+    """
+
+    commands: CreditCommands
+    amount_credits: int
+
+    async def handle(self, event: Event) -> None:
+        """Book the grant of the organization that the event names."""
+        created = event.parse(events.OrganizationCreated)
+        org_id = parse_id("org", created.org_id, field="org_id")
+        if created.kind == "personal" and self.amount_credits > 0:
+            await self.commands.grant(sign_up_grant(org_id, created.org_id, self.amount_credits))

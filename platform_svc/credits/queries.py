@@ -1,0 +1,62 @@
+"""Read use cases of the credits service."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from meshkit.clock import Ambient
+from meshkit.errors import InvalidPageToken
+from meshkit.pages import decode_page_token, encode_page_token
+from platform_svc.credits.ledger import Balance, Posting
+from platform_svc.credits.store import CreditStore
+
+PAGE_SIZE_DEFAULT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Some postings, newest first; `next_page_token` is empty on the last page."""
+
+    postings: list[Posting]
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditQueries:
+    """What may be asked about credits."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    ambient: Ambient
+
+    async def balance(self, org_id: uuid.UUID) -> Balance:
+        """Give an organization's balance, zeros if it has no account."""
+        async with self.sessions() as session:
+            return await CreditStore(session).balance(org_id, now=self.ambient.now())
+
+    async def ledger(self, org_id: uuid.UUID, *, page_size: int, page_token: str) -> LedgerPage:
+        """Give one page of an organization's postings; a page size of 0 means 50.
+
+        Raises:
+            InvalidPageToken: the token is not of this list.
+        """
+        count = page_size or PAGE_SIZE_DEFAULT
+        async with self.sessions() as session:
+            postings = await CreditStore(session).postings(
+                org_id, before_seq=_before_seq(page_token), count=count + 1
+            )
+        page = postings[:count]
+        more = len(postings) > count
+        return LedgerPage(page, encode_page_token(["ledger", page[-1].seq]) if more else "")
+
+
+def _before_seq(page_token: str) -> int | None:
+    if not page_token:
+        return None
+    match decode_page_token(page_token):
+        case ("ledger", int(seq)):
+            return seq
+        case _:
+            raise InvalidPageToken("page_token is of another list")
