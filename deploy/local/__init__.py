@@ -1,1 +1,1 @@
-"""The supervisor behind `reelmesh up`: every component as a process of one machine."""
+"""The supervisor behind `reelmesh up`: one file a component, real programs from wheels."""
