@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from meshkit.bus import EventBus
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases, PostgresServer
+from meshkit.testing.nats import NatsServer
 
 
 @pytest.fixture
@@ -31,3 +33,28 @@ async def postgres() -> AsyncIterator[PostgresServer]:
 def databases(postgres: PostgresServer) -> Databases:
     """Migrated templates and their clones."""
     return Databases(postgres)
+
+
+@pytest.fixture(scope="session")
+async def nats_server() -> AsyncIterator[NatsServer]:
+    """A NATS server that ends with the run; tests that stop it make one of their own."""
+    server = NatsServer()
+    try:
+        await server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: NatsServer) -> str:
+    """The address of the run's NATS server."""
+    return nats_server.url
+
+
+@pytest.fixture(scope="session")
+async def bus(nats_url: str) -> AsyncIterator[EventBus]:
+    """A connection to the run's NATS server."""
+    async with EventBus(nats_url) as bus:
+        await bus.connected()
+        yield bus

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+POLL_SECONDS: Final = 0.01
 
 
 class Signal(Generic[T]):
@@ -33,3 +36,14 @@ class Signal(Generic[T]):
         while not self._values.empty():
             values.append(self._values.get_nowait())
         return values
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], timeout: float = 5.0) -> None:  # noqa: ASYNC109 - a bound for one wait.
+    """Wait until a fact about a store holds, for what emits no signal.
+
+    Raises:
+        TimeoutError: it did not hold within `timeout` seconds.
+    """
+    async with asyncio.timeout(timeout):
+        while not await holds():  # noqa: ASYNC110 - a store has no event to wait for.
+            await asyncio.sleep(POLL_SECONDS)
