@@ -59,8 +59,10 @@ class InsufficientCredits(ServiceError):
     code: ClassVar = grpc.StatusCode.FAILED_PRECONDITION
     reason: ClassVar = "INSUFFICIENT_CREDITS"
 
-    def __init__(self, required_credits: int, **metadata: str) -> None:
+    def __init__(self, required_credits: int, available_credits: str | None = None) -> None:
+        metadata = {"required_credits": str(required_credits)}
+        if available_credits is not None:
+            metadata["available_credits"] = available_credits
         super().__init__(
-            f"the run may cost {required_credits} credits, which is more than there are",
-            **(metadata | {"required_credits": str(required_credits)}),
+            f"the run may cost {required_credits} credits, which is more than there are", **metadata
         )

@@ -28,4 +28,4 @@ def first_look(run: Run, now: datetime) -> datetime | None:
 def next_look(tries: int, now: datetime) -> datetime:
     """Return when to look again if this look, the `tries`-th in a row, moves nothing."""
     assert tries >= 1, tries
-    return now + min(BACKOFF_MAX, STUCK * 2 ** min(tries - 1, DOUBLINGS_MAX))
+    return now + min(BACKOFF_MAX, STUCK * (1 << min(tries - 1, DOUBLINGS_MAX)))

@@ -235,6 +235,13 @@ def settled(run: Run, now: datetime) -> Run:
     )
 
 
+def shown(run: Run, job: Job | None) -> Run:
+    """Return the run as its owner sees it, with newer news of its job."""
+    if job is None or run.phase is not Phase.ACTIVE or job.id != run.job_id:
+        return run
+    return _following(run, job)
+
+
 def _following(run: Run, job: Job) -> Run:
     # Public states change to final ones only by settling.
     return replace(run, state=job.state if job.state in LIVE else run.state, progress=job.progress)

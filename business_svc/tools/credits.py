@@ -1,0 +1,77 @@
+"""Holds of credits, asked for from the platform; the hold of a run has the run's id."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from reelmesh.platform.credits.v1 import credits_service_pb2 as pb
+from reelmesh.platform.credits.v1 import credits_service_pb2_grpc as pb_grpc
+
+from business_svc.tools.errors import InsufficientCredits
+from business_svc.tools.remote import Refused, answers_of
+from business_svc.tools.runs import Run
+from meshkit.ids import format_id
+
+
+class HoldLost(Exception):
+    """The hold is no longer there to be captured: it expired or was released."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """Moves credits for runs; each call may be repeated without harm.
+
+    Each raises `Unavailable` while the platform is away.
+    """
+
+    stub: pb_grpc.CreditsServiceAsyncStub
+    hold_seconds: int
+
+    async def hold(self, run: Run) -> None:
+        """Set the run's price aside.
+
+        Raises:
+            InsufficientCredits: the organization has less.
+        """
+        request = pb.HoldCreditsRequest(
+            hold_id=format_id("run", run.id),
+            org_id=format_id("org", run.organization_id),
+            amount_credits=run.spec.price_credits,
+            hold_seconds=self.hold_seconds,
+        )
+        try:
+            with answers_of("platform"):
+                await self.stub.HoldCredits(request)
+        except Refused as refusal:
+            if refusal.reason != InsufficientCredits.reason:
+                raise
+            available = refusal.metadata.get("available_credits")
+            raise InsufficientCredits(run.spec.price_credits, available) from refusal
+
+    async def capture(self, run: Run) -> None:
+        """Charge what the run's pictures cost and give the rest of the hold back.
+
+        Raises:
+            HoldLost: the hold is closed, so there is nothing to charge.
+        """
+        request = pb.CaptureHoldRequest(
+            hold_id=format_id("run", run.id), amount_credits=run.due_credits
+        )
+        try:
+            with answers_of("platform"):
+                await self.stub.CaptureHold(request)
+        except Refused as refusal:
+            if refusal.reason not in {"HOLD_CLOSED", "HOLD_NOT_FOUND"}:
+                raise
+            raise HoldLost(refusal.reason) from refusal
+
+    async def release(self, run_id: uuid.UUID) -> None:
+        """Give a hold back in full; one that was never made needs none of that."""
+        request = pb.ReleaseHoldRequest(hold_id=format_id("run", run_id))
+        try:
+            with answers_of("platform"):
+                await self.stub.ReleaseHold(request)
+        except Refused as refusal:
+            if refusal.reason != "HOLD_NOT_FOUND":
+                raise

@@ -1,0 +1,124 @@
+"""Values of the tools service as messages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from reelmesh.business.tools.v1 import tools_events_pb2 as events
+from reelmesh.business.tools.v1 import tools_service_pb2 as pb
+
+from business_svc.tools.catalog import Tool
+from business_svc.tools.runs import Run, State, asset_ids
+from business_svc.tools.structs import struct_of
+from meshkit.ids import format_id
+
+MILLISECONDS_PER_SECOND = 1000
+INT32_MAX = 2**31 - 1
+
+
+def tool_message(tool: Tool) -> pb.Tool:
+    """Return a tool as callers see it."""
+    return pb.Tool(
+        tool=tool.name,
+        version=tool.version,
+        title=tool.title,
+        description=tool.description,
+        input_schema=struct_of(tool.input_schema),
+        price=tool.price.words,
+    )
+
+
+def run_message(run: Run, urls: Mapping[str, str]) -> pb.Run:
+    """Return a run as callers see it; `urls` has an address for each asset that still exists."""
+    message = pb.Run(
+        run_id=format_id("run", run.id),
+        org_id=format_id("org", run.organization_id),
+        tool=run.spec.tool,
+        tool_version=run.spec.tool_version,
+        state=run.state.value,
+        progress=progress(run),
+        step=run.progress.step,
+        steps=run.progress.steps,
+        inputs=struct_of(run.spec.inputs),
+        count=run.spec.count,
+        outputs=_outputs(run, urls),
+        credits_held=run.held_credits,
+        credits_charged=run.charged_credits,
+        region=run.progress.region,
+        attempt=run.progress.attempt,
+        timings=_timings(run),
+        created_at=_timestamp(run.created_at),
+    )
+    if run.settled and run.failure is not None:
+        message.error.CopyFrom(pb.RunError(reason=run.failure.reason, message=run.failure.message))
+    if run.progress.started_at is not None:
+        message.started_at.CopyFrom(_timestamp(run.progress.started_at))
+    if run.finished_at is not None:
+        message.finished_at.CopyFrom(_timestamp(run.finished_at))
+    return message
+
+
+def run_finished(run: Run) -> events.RunFinished:
+    """Return the event that tells of a run's end."""
+    assert run.finished_at is not None, run.id
+    return events.RunFinished(
+        run_id=format_id("run", run.id),
+        org_id=format_id("org", run.organization_id),
+        user_id=format_id("usr", run.user_id),
+        tool=run.spec.tool,
+        tool_version=run.spec.tool_version,
+        state=run.state.value,
+        credits_charged=run.charged_credits,
+        asset_ids=[_asset_name(asset) for asset in asset_ids(run)],
+        error_reason=run.failure.reason if run.failure is not None else "",
+        finished_at=_timestamp(run.finished_at),
+    )
+
+
+def progress(run: Run) -> float:
+    """Return how much of a run is done, from 0 to 1; only one that succeeded is at 1."""
+    if run.state is State.SUCCEEDED:
+        return 1.0
+    if run.progress.steps <= 0:
+        return 0.0
+    return min(run.progress.step / run.progress.steps, 1.0)
+
+
+def _outputs(run: Run, urls: Mapping[str, str]) -> list[pb.RunOutput]:
+    return [
+        pb.RunOutput(
+            asset_id=_asset_name(asset),
+            url=urls.get(_asset_name(asset), ""),
+            content_type=output.content_type,
+            width=output.width,
+            height=output.height,
+            seed=output.seed,
+        )
+        for asset, output in zip(asset_ids(run), run.outputs, strict=False)
+    ]
+
+
+def _timings(run: Run) -> pb.RunTimings:
+    total_ms = 0
+    if run.finished_at is not None:
+        seconds = (run.finished_at - run.created_at).total_seconds()
+        total_ms = min(max(0, round(seconds * MILLISECONDS_PER_SECOND)), INT32_MAX)
+    return pb.RunTimings(
+        queue_ms=run.progress.queue_ms,
+        run_ms=run.progress.run_ms,
+        upload_ms=run.progress.upload_ms,
+        total_ms=total_ms,
+    )
+
+
+def _asset_name(asset: uuid.UUID) -> str:
+    return format_id("ast", asset)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp
