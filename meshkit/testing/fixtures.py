@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from meshkit.bus import EventBus
+from meshkit.object_store import S3ObjectStore, S3Settings
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases, PostgresServer
 from meshkit.testing.nats import NatsServer
+from meshkit.testing.seaweedfs import SeaweedServer
 
 
 @pytest.fixture
@@ -58,3 +60,21 @@ async def bus(nats_url: str) -> AsyncIterator[EventBus]:
     async with EventBus(nats_url) as bus:
         await bus.connected()
         yield bus
+
+
+@pytest.fixture(scope="session")
+async def s3_settings() -> AsyncIterator[S3Settings]:
+    """A SeaweedFS that ends with the run, with its bucket."""
+    server = SeaweedServer()
+    try:
+        await server.start()
+        yield server.settings
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+async def objects(s3_settings: S3Settings) -> AsyncIterator[S3ObjectStore]:
+    """The run's object store."""
+    async with S3ObjectStore(s3_settings) as store:
+        yield store
