@@ -1,0 +1,139 @@
+"""The default connector's client: how a region works with its leases over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import grpc
+from reelmesh.inference.regions.v1 import lease_service_pb2 as pb
+from reelmesh.inference.regions.v1 import lease_service_pb2_grpc as pb_grpc
+
+from inference.connectors import messages
+from inference.connectors.errors import LeaseLost
+from inference.connectors.protocol import (
+    Beat,
+    Completion,
+    Failure,
+    Lease,
+    LeaseKey,
+    Offer,
+    Verdict,
+)
+from meshkit.stubs import MeshChannel, RemoteError
+
+# The reply of a long poll needs time to travel after the wait is over.
+TRAVEL_SECONDS: Final = 10.0
+
+# What means "nobody answers now; ask again" and not "no".
+AWAY: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+
+class SchedulerAway(Exception):
+    """The scheduler did not answer; whether it heard the call is unknown."""
+
+
+class LeaseClient:
+    """The consumer side of the connector over a channel that calls as the region."""
+
+    def __init__(self, channel: MeshChannel) -> None:
+        stub = channel.stub(pb_grpc.LeaseServiceStub)
+        self._stub = cast("pb_grpc.LeaseServiceAsyncStub", stub)
+
+    async def lease(self, offer: Offer) -> Sequence[Lease]:
+        """Wait up to the offer's time for work.
+
+        Raises:
+            SchedulerAway: nobody answered; grants that got lost expire by themselves.
+            RemoteError: the offer was refused.
+        """
+        try:
+            reply = await self._stub.LeaseJobs(
+                messages.offer_message(offer), timeout=offer.wait_seconds + TRAVEL_SECONDS
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
+        return [messages.lease_of(lease) for lease in reply.leases]
+
+    async def extend(self, beats: Sequence[Beat]) -> Verdict:
+        """Keep leases alive; beats with progress are reported one by one.
+
+        Raises:
+            SchedulerAway: nobody answered.
+        """
+        lost: set[LeaseKey] = set()
+        canceled: set[LeaseKey] = set()
+        silent = {beat.key.job_id: beat.key for beat in beats if beat.step is None}
+        if silent:
+            reply = await self._extend(list(silent.values()))
+            lost |= {silent[messages.job_id_of(text)] for text in reply.lost_job_ids}
+            canceled |= {silent[messages.job_id_of(text)] for text in reply.canceled_job_ids}
+        for beat in beats:
+            if beat.step is not None:
+                try:
+                    if await self._report(beat):
+                        canceled.add(beat.key)
+                except LeaseLost:
+                    lost.add(beat.key)
+        return Verdict(frozenset(lost), frozenset(canceled))
+
+    async def complete(self, completion: Completion) -> None:
+        """Publish a job's outputs.
+
+        Raises:
+            LeaseLost: publish nothing.
+            SchedulerAway: nobody answered; the same completion may be sent again.
+        """
+        try:
+            await self._stub.CompleteJob(messages.completion_message(completion))
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error, completion.key) from error
+
+    async def fail(self, failure: Failure) -> None:
+        """Give a lease up.
+
+        Raises:
+            LeaseLost: the lease is not held any more.
+            SchedulerAway: nobody answered; the same failure may be sent again.
+        """
+        try:
+            await self._stub.FailJob(messages.failure_message(failure))
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error, failure.key) from error
+
+    async def _extend(self, keys: Sequence[LeaseKey]) -> pb.ExtendLeasesResponse:
+        request = pb.ExtendLeasesRequest(leases=[messages.key_message(key) for key in keys])
+        try:
+            return await self._stub.ExtendLeases(request)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
+
+    async def _report(self, beat: Beat) -> bool:
+        try:
+            reply = await self._stub.ReportProgress(messages.progress_message(beat))
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error, beat.key) from error
+        return reply.cancel_requested
+
+
+def _refusal(error: grpc.aio.AioRpcError, key: LeaseKey | None = None) -> Exception:
+    """Give the exception that a status stands for."""
+    refusal = RemoteError.of(error)
+    if refusal is not None and refusal.reason == LeaseLost.reason and key is not None:
+        return LeaseLost(key.job_id, key.fence)
+    if error.code() in AWAY:
+        return SchedulerAway(f"{error.code().name}: {error.details()}")
+    if refusal is not None:
+        return refusal
+    return error

@@ -1,0 +1,1 @@
+"""The model registry: what can be run, where its files lie, how they are checked."""

@@ -1,0 +1,178 @@
+"""Matches parked offers with waiting jobs: reads a snapshot, decides, grants, hands out.
+
+The loop sleeps until a job is queued or an offer arrives; the tick is only a safety net for a
+wake-up that another process lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, Protocol, TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from inference.scheduler.policy import decide
+from inference.scheduler.snapshot import Placement, ReadyJob, RegionDemand, Snapshot
+from meshkit.clock import Ambient
+
+L = TypeVar("L")
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 1.0
+ROUNDS_MAX: Final = 4  # Rounds that follow one another when a grant loses a race.
+
+ROUND_SECONDS = Histogram(
+    "reelmesh_scheduler_round_seconds",
+    "Time from reading a snapshot to granted leases",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+)
+PLACEMENTS = Counter("reelmesh_scheduler_placements_total", "Jobs placed", ["region"])
+
+
+class Backlog(Protocol[L]):
+    """Where jobs wait; the scheduler knows nothing else of them."""
+
+    async def ready(self, models: Sequence[str], *, limit: int) -> Sequence[ReadyJob]:
+        """Give the first `limit` waiting jobs of each model, in serving order."""
+        ...
+
+    async def grant(self, placements: Sequence[Placement]) -> Mapping[uuid.UUID, L]:
+        """Lease the placed jobs; one that is gone by now is missing from the answer."""
+        ...
+
+    async def hand_back(self, leases: Sequence[L]) -> None:
+        """Take back leases that nobody is there to receive any more."""
+        ...
+
+
+class Alarm(Protocol):
+    """What wakes the loop; `meshkit.wakeup.Wakeup` is one."""
+
+    async def wait(self, timeout_seconds: float) -> bool:
+        """Wait for a notification, at most this long."""
+        ...
+
+    def notify(self) -> None:
+        """Wake the waiter."""
+        ...
+
+
+@dataclass(slots=True)
+class _Parked(Generic[L]):
+    demand: RegionDemand
+    patient: bool
+    answer: asyncio.Future[tuple[L, ...]] = field(default_factory=asyncio.Future)
+    abandoned: bool = False
+
+    def settle(self, leases: tuple[L, ...]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(leases)
+
+
+class SchedulerLoop(Generic[L]):
+    """Parks the regions' offers and grants them work as it comes."""
+
+    def __init__(self, backlog: Backlog[L], alarm: Alarm, ambient: Ambient) -> None:
+        self._backlog = backlog
+        self._alarm = alarm
+        self._ambient = ambient
+        self._ids = itertools.count(1)
+        self._parked: dict[int, _Parked[L]] = {}
+
+    async def run(self) -> None:
+        """Place jobs whenever something changed; never returns."""
+        while True:
+            await self._alarm.wait(TICK_SECONDS)
+            for _ in range(ROUNDS_MAX):
+                if not await self._round():
+                    break
+            self._answer_impatient()
+
+    async def offer(
+        self,
+        region: str,
+        agent_id: str,
+        *,
+        capacity: int,
+        models: frozenset[str],
+        warm_models: frozenset[str],
+        wait_seconds: float,
+    ) -> tuple[L, ...]:
+        """Offer to take up to `capacity` jobs; gives the leases, or none after the wait."""
+        demand = RegionDemand(next(self._ids), region, agent_id, capacity, models, warm_models)
+        parked = _Parked[L](demand, patient=wait_seconds > 0)
+        self._parked[demand.demand_id] = parked
+        self._alarm.notify()
+        try:
+            timeout = wait_seconds if parked.patient else TICK_SECONDS
+            return await asyncio.wait_for(asyncio.shield(parked.answer), timeout)
+        except TimeoutError:
+            if self._parked.pop(demand.demand_id, None) is not None:
+                return ()
+            return await asyncio.shield(parked.answer)  # A grant is on its way.
+        finally:
+            parked.abandoned = True
+            self._parked.pop(demand.demand_id, None)
+
+    async def _round(self) -> bool:
+        """Place what can be placed; True when another round may find more."""
+        wanted = {model for parked in self._parked.values() for model in parked.demand.models}
+        if not wanted:
+            return False
+        begin = time.monotonic()
+        room = sum(parked.demand.capacity for parked in self._parked.values())
+        ready = await self._backlog.ready(sorted(wanted), limit=room)
+        if not ready:
+            return False
+        demands = tuple(parked.demand for parked in self._parked.values())
+        placements = decide(Snapshot(tuple(ready), demands), self._ambient.now())
+        if not placements:
+            return False
+        lost_race = await self._grant(placements)
+        ROUND_SECONDS.observe(time.monotonic() - begin)
+        return lost_race
+
+    async def _grant(self, placements: list[Placement]) -> bool:
+        in_hand = {p.demand_id: self._parked.pop(p.demand_id) for p in _one_each(placements)}
+        leases: Mapping[uuid.UUID, L] = {}
+        try:
+            leases = await self._backlog.grant(placements)
+        finally:
+            for demand_id, parked in in_hand.items():
+                granted = tuple(
+                    leases[p.job_id]
+                    for p in placements
+                    if p.demand_id == demand_id and p.job_id in leases
+                )
+                await self._hand_out(parked, granted)
+        for placement in placements:
+            if placement.job_id in leases:
+                PLACEMENTS.labels(placement.region).inc()
+                logger.info("placed", extra={"job": placement.job_id, "why": placement.reason})
+        return len(leases) < len(placements)
+
+    async def _hand_out(self, parked: _Parked[L], granted: tuple[L, ...]) -> None:
+        if parked.abandoned:
+            if granted:
+                await self._backlog.hand_back(granted)
+        elif granted:
+            parked.settle(granted)
+        else:
+            self._parked[parked.demand.demand_id] = parked
+
+    def _answer_impatient(self) -> None:
+        for demand_id, parked in list(self._parked.items()):
+            if not parked.patient:
+                del self._parked[demand_id]
+                parked.settle(())
+
+
+def _one_each(placements: Sequence[Placement]) -> list[Placement]:
+    return list({placement.demand_id: placement for placement in placements}.values())
