@@ -104,3 +104,10 @@ async def attempt(name: str, work: Awaitable[Any]) -> bool:
         _log.exception("background work failed", extra={"task": name})
         return False
     return True
+
+
+async def periodic(name: str, every_seconds: float, work: Callable[[], Awaitable[Any]]) -> None:
+    """Do the work for ever with a pause after each time, whether it succeeded or not."""
+    while True:
+        await attempt(name, work())
+        await asyncio.sleep(every_seconds)  # The pause is the point; cancelling ends it.

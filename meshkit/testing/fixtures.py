@@ -10,6 +10,7 @@ from meshkit.bus import EventBus
 from meshkit.object_store import S3ObjectStore, S3Settings
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases, PostgresServer
+from meshkit.testing.identity import TestIdentity
 from meshkit.testing.nats import NatsServer
 from meshkit.testing.seaweedfs import SeaweedServer
 
@@ -78,3 +79,9 @@ async def objects(s3_settings: S3Settings) -> AsyncIterator[S3ObjectStore]:
     """The run's object store."""
     async with S3ObjectStore(s3_settings) as store:
         yield store
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> TestIdentity:
+    """The keys of the run: user tokens and service tokens of every kind."""
+    return TestIdentity(tmp_path_factory.mktemp("secrets"))
