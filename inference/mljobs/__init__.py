@@ -1,0 +1,1 @@
+"""Machine-learning jobs that run alone or under `ray job submit`."""

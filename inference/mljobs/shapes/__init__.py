@@ -1,0 +1,1 @@
+"""The `shapes` model: its words, drawings, networks, training and measurement."""

@@ -1,0 +1,1 @@
+"""Pipelines: a picture request in, picture bytes out."""
