@@ -12,7 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from prometheus_client import Counter, Gauge, Histogram
 
 from meshkit.interceptors.call import Proceed, ServedCall
-from meshkit.telemetry import TRACER_NAME
+from meshkit.telemetry import TRACER_NAME, child_traceparent, exporting_provider
 
 TRACEPARENT_KEY = "traceparent"
 TRACESTATE_KEY = "tracestate"
@@ -29,24 +29,23 @@ propagator = TraceContextTextMapPropagator()
 
 
 class Telemetry:
-    """Opens a server span per call and keeps the Prometheus metrics."""
+    """Opens a server span per call, if spans are exported, and keeps the Prometheus metrics."""
 
     def __init__(self, tracer_provider: trace.TracerProvider | None = None) -> None:
-        self._tracer = trace.get_tracer(TRACER_NAME, tracer_provider=tracer_provider)
+        provider = tracer_provider or exporting_provider()
+        self._tracer = None if provider is None else provider.get_tracer(TRACER_NAME)
 
     async def __call__(self, call: ServedCall, proceed: Proceed) -> None:
         """Measure the rest of the call."""
         policy = call.policy
         in_flight = _in_flight(policy.service, policy.name)
         in_flight.inc()
-        parent = propagator.extract(_carrier(call))
-        span = self._tracer.start_span(
-            f"{policy.service}/{policy.name}", context=parent, kind=SpanKind.SERVER
-        )
         try:
-            with trace.use_span(span, end_on_exit=False, record_exception=False):
-                call.info.traceparent = _traceparent(span) or call.text(TRACEPARENT_KEY)
+            if self._tracer is None:
+                call.info.traceparent = child_traceparent(call.text(TRACEPARENT_KEY))
                 await proceed(call)
+            else:
+                await _traced(self._tracer, call, proceed)
         except asyncio.CancelledError:
             call.code = grpc.StatusCode.CANCELLED
             raise
@@ -54,7 +53,24 @@ class Telemetry:
             in_flight.dec()
             _handled(policy.service, policy.name, call.code.name).inc()
             _seconds(policy.service, policy.name).observe(call.elapsed_seconds())
-            _end(span, call)
+
+
+async def _traced(tracer: trace.Tracer, call: ServedCall, proceed: Proceed) -> None:
+    span = tracer.start_span(
+        f"{call.policy.service}/{call.policy.name}",
+        context=propagator.extract(_carrier(call)),
+        kind=SpanKind.SERVER,
+    )
+    try:
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+            call.info.traceparent = _traceparent(span)
+            await proceed(call)
+    except asyncio.CancelledError:
+        call.code = grpc.StatusCode.CANCELLED
+        raise
+    finally:
+        _describe(span, call)
+        span.end()
 
 
 def _carrier(call: ServedCall) -> dict[str, str]:
@@ -66,27 +82,25 @@ def _carrier(call: ServedCall) -> dict[str, str]:
     return carrier
 
 
-def _traceparent(span: trace.Span) -> str | None:
+def _traceparent(span: trace.Span) -> str:
     context = span.get_span_context()
-    if not context.is_valid:
-        return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
-def _end(span: trace.Span, call: ServedCall) -> None:
-    if span.is_recording():
-        span.set_attributes(
-            {
-                "rpc.system": "grpc",
-                "rpc.service": call.policy.service,
-                "rpc.method": call.policy.name,
-                "rpc.grpc.status_code": call.code.value[0],
-                "reelmesh.request_id": call.info.request_id,
-            }
-        )
-        if call.code is not grpc.StatusCode.OK:
-            span.set_status(Status(StatusCode.ERROR, call.reason or call.code.name))
-    span.end()
+def _describe(span: trace.Span, call: ServedCall) -> None:
+    if not span.is_recording():
+        return
+    span.set_attributes(
+        {
+            "rpc.system": "grpc",
+            "rpc.service": call.policy.service,
+            "rpc.method": call.policy.name,
+            "rpc.grpc.status_code": call.code.value[0],
+            "reelmesh.request_id": call.info.request_id,
+        }
+    )
+    if call.code is not grpc.StatusCode.OK:
+        span.set_status(Status(StatusCode.ERROR, call.reason or call.code.name))
 
 
 # Finding a labelled child takes a lock and a hash of the labels, so each is found once.
