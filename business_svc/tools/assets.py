@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self, cast
 
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
 from reelmesh.platform.assets.v1 import assets_service_pb2_grpc as pb_grpc
@@ -14,6 +15,7 @@ from business_svc.tools.errors import AssetNotFound
 from business_svc.tools.remote import Refused, answers_of
 from business_svc.tools.runs import Output, Run, asset_id
 from meshkit.ids import format_id
+from meshkit.stubs import MeshChannel
 
 PRESIGN_ASSETS_MAX = 100
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -31,6 +33,12 @@ class Assets:
     """
 
     stub: pb_grpc.AssetsServiceAsyncStub
+
+    @classmethod
+    def over(cls, channel: MeshChannel) -> Self:
+        """Return what calls through the channel."""
+        # A stub on an asynchronous channel is asynchronous, which its class does not say.
+        return cls(cast("pb_grpc.AssetsServiceAsyncStub", channel.stub(pb_grpc.AssetsServiceStub)))
 
     async def object_key(self, organization_id: uuid.UUID, asset: str) -> str:
         """Return where the bytes of an organization's ready asset lie.

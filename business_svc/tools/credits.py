@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Self, cast
 
 from reelmesh.platform.credits.v1 import credits_service_pb2 as pb
 from reelmesh.platform.credits.v1 import credits_service_pb2_grpc as pb_grpc
@@ -12,6 +13,7 @@ from business_svc.tools.errors import InsufficientCredits
 from business_svc.tools.remote import Refused, answers_of
 from business_svc.tools.runs import Run
 from meshkit.ids import format_id
+from meshkit.stubs import MeshChannel
 
 
 class HoldLost(Exception):
@@ -27,6 +29,13 @@ class Credits:
 
     stub: pb_grpc.CreditsServiceAsyncStub
     hold_seconds: int
+
+    @classmethod
+    def over(cls, channel: MeshChannel, *, hold_seconds: int) -> Self:
+        """Return what calls through the channel."""
+        # A stub on an asynchronous channel is asynchronous, which its class does not say.
+        stub = channel.stub(pb_grpc.CreditsServiceStub)
+        return cls(cast("pb_grpc.CreditsServiceAsyncStub", stub), hold_seconds)
 
     async def hold(self, run: Run) -> None:
         """Set the run's price aside.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.inference.jobs.v1 import jobs_service_pb2 as pb
@@ -16,6 +17,7 @@ from business_svc.tools.remote import Refused, answers_of
 from business_svc.tools.runs import Failure, Job, Output, Progress, Run, State
 from business_svc.tools.structs import struct_of
 from meshkit.ids import format_id, parse_id
+from meshkit.stubs import MeshChannel
 
 BAND_INTERACTIVE = 0
 IMAGE_KEY_INPUT = "image_key"
@@ -37,6 +39,12 @@ class InferenceJobs:
     """
 
     stub: pb_grpc.JobsServiceAsyncStub
+
+    @classmethod
+    def over(cls, channel: MeshChannel) -> Self:
+        """Return what calls through the channel."""
+        # A stub on an asynchronous channel is asynchronous, which its class does not say.
+        return cls(cast("pb_grpc.JobsServiceAsyncStub", channel.stub(pb_grpc.JobsServiceStub)))
 
     async def submit(self, run: Run) -> Job:
         """Queue the run's job, or return the one that was queued before."""

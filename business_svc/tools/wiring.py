@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from reelmesh.business.tools.v1.tools_service_pb2_grpc import add_ToolsServiceServicer_to_server
-from reelmesh.inference.jobs.v1.jobs_service_pb2_grpc import JobsServiceStub
-from reelmesh.platform.assets.v1.assets_service_pb2_grpc import AssetsServiceStub
-from reelmesh.platform.credits.v1.credits_service_pb2_grpc import CreditsServiceStub
 
 from business_svc.tools.assets import Assets
 from business_svc.tools.catalog import load_catalog
@@ -25,9 +23,12 @@ from business_svc.tools.queries import RunQueries
 from business_svc.tools.servicer import ToolsServicer
 from business_svc.tools.tables import SCHEMA
 from business_svc.tools.watching import RunWatcher
+from meshkit.clock import Ambient
 from meshkit.inbox import EventConsumer
 from meshkit.part import PartContext
+from meshkit.postgres import Database
 from meshkit.server import Service
+from meshkit.stubs import MeshChannel
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 SERVICE = "reelmesh.business.tools.v1.ToolsService"
@@ -35,38 +36,73 @@ CONSUMER = "tools-job-finished"
 CONSUMER_CONCURRENCY = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the service is made of."""
+
+    servicer: ToolsServicer
+    reconciler: Reconciler
+    handler: JobFinishedHandler
+
+    def service(self) -> Service:
+        """Return the service to be served."""
+        return Service(
+            name=SERVICE,
+            add=lambda server: add_ToolsServiceServicer_to_server(self.servicer, server),
+        )
+
+
+def assemble(
+    database: Database,
+    ambient: Ambient,
+    settings: ToolsSettings,
+    *,
+    platform: MeshChannel,
+    inference: MeshChannel,
+) -> Tools:
+    """Put the service together; nothing runs yet."""
+    hold_seconds = int(settings.hold_for.total_seconds())
+    assets = Assets.over(platform)
+    jobs = InferenceJobs.over(inference)
+    changes = RunChanges()
+    journal = RunJournal(database.sessions, ambient, changes)
+    driver = RunDriver(
+        journal,
+        Credits.over(platform, hold_seconds=hold_seconds),
+        assets,
+        jobs,
+        RunLocks(),
+    )
+    queries = RunQueries(database.sessions, jobs, assets)
+    reconciler = Reconciler(journal, driver)
+    servicer = ToolsServicer(
+        catalog=load_catalog(),
+        commands=RunCommands(journal, driver, settings.start_within),
+        queries=queries,
+        watcher=RunWatcher(queries, jobs, changes),
+    )
+    return Tools(servicer, reconciler, JobFinishedHandler(journal, reconciler.wake))
+
+
 async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     """Build the service and give its background work to the part's supervisor."""
     settings = ToolsSettings.from_environment(part.environment)
     database = await part.open_database(stack, SCHEMA, MIGRATIONS)
-    platform, inference = part.channel("platform"), part.channel("inference")
-    assets = Assets(platform.stub(AssetsServiceStub))
-    credits_ = Credits(
-        platform.stub(CreditsServiceStub), hold_seconds=int(settings.hold_for.total_seconds())
+    tools = assemble(
+        database,
+        part.ambient,
+        settings,
+        platform=part.channel("platform"),
+        inference=part.channel("inference"),
     )
-    jobs = InferenceJobs(inference.stub(JobsServiceStub))
-    changes = RunChanges()
-    journal = RunJournal(database.sessions, part.ambient, changes)
-    driver = RunDriver(journal, credits_, assets, jobs, RunLocks())
-    queries = RunQueries(database.sessions, jobs, assets)
-    reconciler = Reconciler(journal, driver)
-    handler = JobFinishedHandler(journal, wake=reconciler.wake)
     consumer = EventConsumer(
         part.bus,
         subject=JOB_FINISHED,
         name=CONSUMER,
-        handler=handler,
+        handler=tools.handler,
         concurrency=CONSUMER_CONCURRENCY,
     )
     part.start_outbox(database)
-    part.supervisor.start("tools-reconciler", reconciler.run)
+    part.supervisor.start("tools-reconciler", tools.reconciler.run)
     part.supervisor.start(CONSUMER, consumer.run)
-    servicer = ToolsServicer(
-        catalog=load_catalog(),
-        commands=RunCommands(journal, driver, start_within=settings.start_within),
-        queries=queries,
-        watcher=RunWatcher(queries, jobs, changes),
-    )
-    return Service(
-        name=SERVICE, add=lambda server: add_ToolsServiceServicer_to_server(servicer, server)
-    )
+    return tools.service()
