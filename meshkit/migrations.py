@@ -9,7 +9,6 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -56,8 +55,11 @@ async def drift(url: str, metadata: sa.MetaData) -> list[str]:
         await engine.dispose()
 
 
-def create_idempotency_keys_v1(op: Operations, schema: str) -> None:
-    """Create the table of `meshkit.idempotency`; frozen, since released migrations call it."""
+def create_idempotency_keys_v1(op: Any, schema: str) -> None:
+    """Create the table of `meshkit.idempotency`; frozen, since released migrations call it.
+
+    `op` is `alembic.op`, which is a module that acts as its Operations.
+    """
     op.create_table(
         "idempotency_keys",
         sa.Column("scope", sa.Text(), nullable=False),
@@ -76,7 +78,7 @@ def create_idempotency_keys_v1(op: Operations, schema: str) -> None:
     )
 
 
-def create_outbox_v1(op: Operations, schema: str) -> None:
+def create_outbox_v1(op: Any, schema: str) -> None:
     """Create the table of `meshkit.outbox`; frozen, since released migrations call it."""
     op.create_table(
         "outbox",
@@ -96,7 +98,7 @@ def create_outbox_v1(op: Operations, schema: str) -> None:
     )
 
 
-def create_inbox_v1(op: Operations, schema: str) -> None:
+def create_inbox_v1(op: Any, schema: str) -> None:
     """Create the table of `meshkit.inbox`; frozen, since released migrations call it."""
     op.create_table(
         "inbox",
