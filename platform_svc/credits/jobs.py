@@ -10,9 +10,9 @@ from datetime import timedelta
 from reelmesh.platform.organizations.v1 import organizations_events_pb2 as events
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from meshkit.inbox import Event
 from meshkit.clock import Ambient
 from meshkit.ids import parse_id
+from meshkit.inbox import Event
 from platform_svc.credits.commands import CreditCommands
 from platform_svc.credits.ledger import sign_up_grant
 from platform_svc.credits.store import CreditStore

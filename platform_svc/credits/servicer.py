@@ -77,9 +77,7 @@ def _grant_request(message: pb.GrantCreditsRequest) -> ledger.GrantRequest:
         idempotency_key=message.idempotency_key,
         kind=ledger.GrantKind(message.kind),
         priority=message.priority or ledger.PRIORITY_DEFAULT,
-        expires_at=(
-            message.expires_at.ToDatetime(UTC) if message.HasField("expires_at") else None
-        ),
+        expires_at=(message.expires_at.ToDatetime(UTC) if message.HasField("expires_at") else None),
         note=message.note,
     )
 

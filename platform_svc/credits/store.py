@@ -131,9 +131,7 @@ class CreditStore:
         self, hold_id: str, *, amount_credits: int, now: datetime
     ) -> HoldOutcome:
         """Charge part of a hold: "captured", "exceeds", "closed" or "unknown"."""
-        row = await self._call(
-            CAPTURE_HOLD, {"id": hold_id, "amount": amount_credits, "now": now}
-        )
+        row = await self._call(CAPTURE_HOLD, {"id": hold_id, "amount": amount_credits, "now": now})
         return HoldOutcome(row["outcome"], _hold(row))
 
     async def release_hold(self, hold_id: str, *, now: datetime) -> HoldOutcome:
@@ -149,9 +147,7 @@ class CreditStore:
     async def sweep(self, org_id: uuid.UUID, unit: str, *, now: datetime) -> bool:
         """Settle what is due on one account; False if the account is busy or unknown."""
         await self._autocommit()
-        return bool(
-            await self.session.scalar(SWEEP, {"org_id": org_id, "unit": unit, "now": now})
-        )
+        return bool(await self.session.scalar(SWEEP, {"org_id": org_id, "unit": unit, "now": now}))
 
     async def balance(self, org_id: uuid.UUID, *, now: datetime) -> Balance:
         """Read what an organization owns; zeros if it was never granted anything."""

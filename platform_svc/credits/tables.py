@@ -65,9 +65,7 @@ class GrantRow(Base):
             "id",
             postgresql_where=sql("remaining > 0"),
         ),
-        Index(
-            "ix_credit_grant_due", "expires_at", postgresql_where=sql("remaining > held")
-        ),
+        Index("ix_credit_grant_due", "expires_at", postgresql_where=sql("remaining > held")),
         HOT_UPDATES,
     )
 

@@ -253,9 +253,7 @@ async def test_a_grant_past_its_end_breaks_but_for_what_is_held(commands, querie
 async def test_the_sweeper_ends_what_is_due(commands, database, clock) -> None:
     end = clock.now() + timedelta(seconds=30)
     for number, org_id in enumerate((ORG, OTHER_ORG)):
-        await commands.grant(
-            grant_request(100, key=f"g{number}", org_id=org_id, expires_at=end)
-        )
+        await commands.grant(grant_request(100, key=f"g{number}", org_id=org_id, expires_at=end))
         await commands.hold(hold_request(hold_id=f"run_{number}", org_id=org_id, ttl_seconds=60))
     sweeper = ExpirySweeper(database.sessions, clock.ambient, timedelta(seconds=5))
     assert await sweeper.sweep() == 0
@@ -297,10 +295,12 @@ async def test_the_ledger_is_paged_newest_first(commands, queries) -> None:
 
 async def test_an_unbalanced_posting_cannot_be_committed(commands, database) -> None:
     await commands.grant(grant_request(100))
-    with pytest.raises(DBAPIError, match="sum to 1"):
-        async with database.sessions.begin() as session:
-            tx_id = await session.scalar(select(LedgerTxRow.id))
-            session.add(LedgerEntryRow(tx_id=tx_id, n=3, account="x", unit="credit", amount=1))
+    async with database.sessions() as session:
+        tx_id = await session.scalar(select(LedgerTxRow.id))
+        session.add(LedgerEntryRow(tx_id=tx_id, n=3, account="x", unit="credit", amount=1))
+        await session.flush()
+        with pytest.raises(DBAPIError, match="sum to 1"):
+            await session.commit()
 
 
 @pytest.mark.parametrize("table", ["ledger_tx", "ledger_entry"])

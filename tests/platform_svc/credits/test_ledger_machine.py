@@ -84,7 +84,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return done
 
     @rule(amount=amounts, priority=st.integers(1, 2), span=st.none() | spans, twice=st.booleans())
-    def grant(self, amount: int, priority: int, span: int | None, twice: bool) -> None:
+    def grant(self, *, amount: int, priority: int, span: int | None, twice: bool) -> None:
         key = f"{self.org_id}:{len(self.oracle.grants)}"
         expires = None if span is None else self.clock.now() + timedelta(seconds=span)
         request = grant_request(
@@ -100,7 +100,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return self._hold(hold_id, amount, span)
 
     @rule(hold_id=holds, same=st.booleans(), amount=amounts)
-    def hold_again(self, hold_id: str, same: bool, amount: int) -> None:
+    def hold_again(self, *, hold_id: str, same: bool, amount: int) -> None:
         self._hold(hold_id, self.oracle.holds[hold_id].amount if same else amount, 60)
 
     def _hold(self, hold_id: str, amount: int, span: int) -> Any:

@@ -53,7 +53,7 @@ async def test_a_race_of_32_spends_exactly_what_there_is(
             ]
             if any(placed):
                 for _ in range(dice.choice((1, 2))):
-                    if dice.random() < 0.4:  # noqa: PLR2004
+                    if dice.random() < 0.4:
                         await attempt("released", commands.release(hold_id))
                     else:
                         charge = dice.choice((amount, max(1, amount // 3)))
@@ -111,9 +111,7 @@ async def test_one_grant_key_at_once_is_one_grant(commands, queries) -> None:
     assert await queries.balance(ORG) == Balance(100, 0)
 
 
-async def test_two_organizations_that_race_for_a_grant_key_get_one_grant(
-    commands, queries
-) -> None:
+async def test_two_organizations_that_race_for_a_grant_key_get_one_grant(commands, queries) -> None:
     results = await asyncio.gather(
         *(commands.grant(grant_request(100, org_id=org)) for org in (ORG, OTHER_ORG) * 8),
         return_exceptions=True,

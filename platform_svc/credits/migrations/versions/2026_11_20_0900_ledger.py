@@ -124,11 +124,15 @@ CREATE TABLE credits.ledger_entry (
 """
 
 INDEXES = (
-    "CREATE INDEX ix_credit_grant_burn_order ON credits.credit_grant"
-    " (org_id, unit, priority, expires_at, id) WHERE remaining > 0",
+    (
+        "CREATE INDEX ix_credit_grant_burn_order ON credits.credit_grant"
+        " (org_id, unit, priority, expires_at, id) WHERE remaining > 0"
+    ),
     "CREATE INDEX ix_credit_grant_due ON credits.credit_grant (expires_at) WHERE remaining > held",
-    "CREATE INDEX ix_hold_pending ON credits.hold (org_id, unit, expires_at)"
-    " WHERE state = 'pending'",
+    (
+        "CREATE INDEX ix_hold_pending ON credits.hold (org_id, unit, expires_at)"
+        " WHERE state = 'pending'"
+    ),
     "CREATE INDEX ix_hold_due ON credits.hold (expires_at) WHERE state = 'pending'",
     "CREATE INDEX ix_hold_allocation_grant_id ON credits.hold_allocation (grant_id)",
     "CREATE INDEX ix_ledger_entry_account ON credits.ledger_entry (account)",
@@ -161,14 +165,22 @@ END $$
 """
 
 TRIGGERS = (
-    "CREATE CONSTRAINT TRIGGER ledger_tx_balanced AFTER INSERT ON credits.ledger_tx"
-    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION credits.check_balanced()",
-    "CREATE CONSTRAINT TRIGGER ledger_entry_balanced AFTER INSERT ON credits.ledger_entry"
-    " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION credits.check_balanced()",
-    "CREATE TRIGGER ledger_tx_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
-    " ON credits.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION credits.refuse_change()",
-    "CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
-    " ON credits.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION credits.refuse_change()",
+    (
+        "CREATE CONSTRAINT TRIGGER ledger_tx_balanced AFTER INSERT ON credits.ledger_tx"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION credits.check_balanced()"
+    ),
+    (
+        "CREATE CONSTRAINT TRIGGER ledger_entry_balanced AFTER INSERT ON credits.ledger_entry"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION credits.check_balanced()"
+    ),
+    (
+        "CREATE TRIGGER ledger_tx_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
+        " ON credits.ledger_tx FOR EACH STATEMENT EXECUTE FUNCTION credits.refuse_change()"
+    ),
+    (
+        "CREATE TRIGGER ledger_entry_append_only BEFORE UPDATE OR DELETE OR TRUNCATE"
+        " ON credits.ledger_entry FOR EACH STATEMENT EXECUTE FUNCTION credits.refuse_change()"
+    ),
 )
 
 

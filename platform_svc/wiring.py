@@ -1,0 +1,38 @@
+"""Which services the platform part can host, and what each of them needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from meshkit.config import Environment
+from meshkit.part import Opener
+from platform_svc.assets import wiring as assets
+from platform_svc.assets.config import AssetsSettings
+from platform_svc.credits import wiring as credits_wiring
+from platform_svc.credits.config import CreditsSettings
+from platform_svc.identity import wiring as identity
+from platform_svc.identity.config import IdentitySettings
+from platform_svc.organizations import wiring as organizations
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One service: how to open it, how to read its settings, and what it uses of the part."""
+
+    open_service: Opener
+    read_settings: Callable[[Environment], object] | None = None
+    channels: tuple[str, ...] = ()
+    needs_objects: bool = False
+
+
+SERVICES: Mapping[str, Hosted] = {
+    # Identity calls organizations and credits wherever they run, so in one process it calls
+    # its own address.
+    "identity": Hosted(
+        identity.open_service, IdentitySettings.from_environment, channels=("platform",)
+    ),
+    "organizations": Hosted(organizations.open_service),
+    "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
+    "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
+}
