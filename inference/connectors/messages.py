@@ -144,12 +144,12 @@ def failure_message(failure: Failure) -> pb.FailJobRequest:
 
 
 def failure_of(message: pb.FailJobRequest) -> Failure:
-    """Give the failure in a message, without the NULs that Postgres refuses."""
+    """Give the failure in a message."""
     return Failure(
         key=key_of(message.lease),
         fault=FAULTS_BACK[message.fault],
-        reason=message.reason.replace("\x00", ""),
-        message=message.message.replace("\x00", ""),
+        reason=message.reason,
+        message=message.message,
     )
 
 

@@ -121,7 +121,9 @@ class LeaseCommands:
     async def _settle_failure(
         self, session: AsyncSession, held: HeldLease, failure: Failure
     ) -> None:
-        ending = Ending(failure=JobFailure(failure.reason, failure.message))
+        # Postgres refuses NULs, and a replica's message may hold anything.
+        reason, message = (t.replace("\x00", "") for t in (failure.reason, failure.message))
+        ending = Ending(failure=JobFailure(reason, message))
         match failure.fault:
             case Fault.INPUT:
                 await self.settlement.settle(session, held, Event.REJECT, ending)
@@ -130,6 +132,4 @@ class LeaseCommands:
             case Fault.CANCELED:
                 await self.settlement.settle(session, held, Event.STOP, ending)
             case Fault.ATTEMPT:
-                await self.settlement.break_off(
-                    session, held, reason=failure.reason, message=failure.message
-                )
+                await self.settlement.break_off(session, held, reason=reason, message=message)
