@@ -20,7 +20,7 @@ from meshkit.clock import utc_now
 
 REGION: Final = "us-east-1"
 PROBE_KEY: Final = ".ready"
-TIMEOUT_SECONDS: Final = 8
+TIMEOUT_SECONDS: Final = 2
 CONFLICT: Final = 409  # The bucket is ours already.
 
 

@@ -15,6 +15,8 @@ from deploy.local.failures import FolderUnusable
 
 DATA_VARIABLE: Final = "REELMESH_DATA"
 DEFAULT_DATA: Final = ".reelmesh"
+# What Ray adds to it may take the other 77 of 107 bytes.
+TEMPORARY_CHARACTERS_MAX: Final = 12
 FREE_BYTES_MIN: Final = 500 * 1024 * 1024
 
 
@@ -63,7 +65,10 @@ class Layout:
     @property
     def runtime(self) -> Path:
         """Hold sockets: a short path, because those of sockets end at 107 bytes."""
-        return Path(tempfile.gettempdir()).resolve() / f"reelmesh-{os.geteuid()}-{self.key}"
+        temporary = Path(tempfile.gettempdir()).resolve()
+        if len(str(temporary)) > TEMPORARY_CHARACTERS_MAX:
+            temporary = Path("/tmp").resolve()  # noqa: S108 - what is made in it is private
+        return temporary / f"reelmesh-{os.geteuid()}-{self.key}"
 
     def log(self, name: str) -> Path:
         """Give the log file of a process."""

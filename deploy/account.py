@@ -1,0 +1,83 @@
+"""The user that the commands act as: made at the first use, kept in the data folder."""
+
+from __future__ import annotations
+
+import functools
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.client import ApiError, ReelmeshClient, Session
+from deploy.local.layout import Layout
+from deploy.local.secret_files import write_private
+
+FILE: Final = "cli_session.json"
+PASSWORD_BYTES: Final = 18
+UNAUTHENTICATED: Final = 401
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user's credentials and last session."""
+
+    email: str
+    password: str
+    session: Session
+
+
+async def sign_in_as_cli(client: ReelmeshClient, layout: Layout) -> Session:
+    """Become the commands' own user, which is made if there is none.
+
+    The stored session is used while it holds, then its refresh token, then the password; a data
+    folder that was emptied gets a new user.
+    """
+    path = layout.data / FILE
+    stored = _read(path)
+    if stored is not None and await _resume(client, stored):
+        return _keep(path, client, stored.email, stored.password)
+    client.session = None
+    email, password = new_credentials("cli")
+    await client.sign_up(email, password, "Command line")
+    return _keep(path, client, email, password)
+
+
+def new_credentials(prefix: str) -> tuple[str, str]:
+    """Give an email address that nobody has yet and a password."""
+    return f"{prefix}-{secrets.token_hex(6)}@example.com", secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+async def _resume(client: ReelmeshClient, stored: Account) -> bool:
+    """Tell whether the stored user could be become again."""
+    client.session = stored.session
+    ways = (
+        client.balance,
+        client.refresh,
+        functools.partial(client.sign_in, stored.email, stored.password),
+    )
+    for way in ways:
+        try:
+            await way()
+        except ApiError as error:
+            if error.status != UNAUTHENTICATED:
+                raise
+        else:
+            return True
+    return False
+
+
+def _keep(path: Path, client: ReelmeshClient, email: str, password: str) -> Session:
+    session = client.session
+    assert session is not None
+    write_private(path, json.dumps(asdict(Account(email, password, session)), indent=2) + "\n")
+    return session
+
+
+def _read(path: Path) -> Account | None:
+    try:
+        document = json.loads(path.read_text())
+        session = Session(**document.pop("session"))
+        return Account(session=session, **document)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,33 @@
+"""The `reelmesh` command."""
+
+from __future__ import annotations
+
+import typer
+
+from deploy.commands.config import config
+from deploy.commands.demo import demo
+from deploy.commands.down import down
+from deploy.commands.generate import generate
+from deploy.commands.logs import logs
+from deploy.commands.status import regions, status
+from deploy.commands.up import up
+
+app = typer.Typer(
+    name="reelmesh",
+    help="Run the Reelmesh platform on this machine and make pictures with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (up, down, status, logs, generate, demo, regions):
+    app.command()(command)
+app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

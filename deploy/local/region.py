@@ -1,0 +1,149 @@
+"""One region: a Ray cluster of its own and the agent that brings it work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from deploy.local.component import Component, NotReady, program, version_of
+from deploy.local.layout import Layout
+from deploy.local.ports import Ports
+from deploy.local.secret_files import SecretFiles
+
+OBJECT_STORE_BYTES: Final = 80_000_000
+WORKER_PORTS: Final = 40
+CPUS_MIN: Final = 2
+HEALTH_SECONDS: Final = 5
+HEAD_GRACE_SECONDS: Final = 8.0
+AGENT_GRACE_SECONDS: Final = 10.0
+# Loading torch and the model on two busy cores.
+AGENT_READY_SECONDS: Final = 240.0
+LISTENERS: Final = (
+    *("port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port"),
+    *("runtime-env-agent-port", "ray-client-server-port", "node-manager-port"),
+    *("object-manager-port", "metrics-export-port"),
+)
+# Ray runs any code that is sent to it and listens on all interfaces, so callers need a token.
+SHARED: Final = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@dataclass(frozen=True)
+class Region:
+    """One Ray cluster with its agent; `index` sets it apart from others of this platform."""
+
+    name: str
+    index: int
+    layout: Layout
+    secrets: SecretFiles
+    ports: Mapping[str, int]  # By the names in LISTENERS.
+    worker_ports: range
+    metrics_port: int
+
+    @classmethod
+    def on(
+        cls, name: str, index: int, layout: Layout, secrets: SecretFiles, ports: Ports
+    ) -> Region:
+        """Give a region on free ports."""
+        chosen = {listener: ports.one() for listener in LISTENERS}
+        return cls(name, index, layout, secrets, chosen, ports.block(WORKER_PORTS), ports.one())
+
+    @property
+    def node_ip(self) -> str:
+        """Give the address of its own that keeps this cluster apart from others."""
+        # Only Linux answers on all of 127.0.0.0/8; 127.0.0.1 Ray rewrites.
+        return f"127.0.0.{2 + self.index}" if sys.platform == "linux" else "127.0.0.1"
+
+    @property
+    def ray_address(self) -> str:
+        """Give where drivers connect."""
+        return f"{self.node_ip}:{self.ports['port']}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Give where `ray job submit` connects."""
+        return f"http://127.0.0.1:{self.ports['dashboard-port']}"
+
+    def environment(self) -> dict[str, str]:
+        """Give the settings of those who talk to the cluster."""
+        return SHARED | {"RAY_AUTH_TOKEN_PATH": str(self.secrets.ray_token)}
+
+    def head(self) -> Component:
+        """Describe the Ray head."""
+        # A short name: Ray puts sockets below it.
+        folder = self.layout.runtime / f"r{self.index}"
+
+        async def prepare() -> None:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+
+        return Component(
+            name=f"region-{self.name}-head",
+            version=version_of("ray"),
+            port=self.ports["port"],
+            command=(
+                *(program("ray"), "start", "--head", "--block", "--disable-usage-stats"),
+                f"--node-ip-address={self.node_ip}",
+                *(f"--{listener}={port}" for listener, port in self.ports.items()),
+                f"--min-worker-port={self.worker_ports.start}",
+                f"--max-worker-port={self.worker_ports.stop - 1}",
+                *("--dashboard-host=127.0.0.1", f"--temp-dir={folder}", "--no-monitor"),
+                *(f"--object-store-memory={OBJECT_STORE_BYTES}", "--include-log-monitor=false"),
+                f"--num-cpus={max(CPUS_MIN, os.cpu_count() or CPUS_MIN)}",
+            ),
+            environment={**self.environment(), "RAY_enable_worker_prestart": "0"},
+            check=self._check_head,
+            prepare=prepare,
+            grace_seconds=HEAD_GRACE_SECONDS,
+        )
+
+    def agent(self, shared: Mapping[str, str]) -> Component:
+        """Describe the agent; `shared` are the settings that all parts have."""
+        return Component(
+            name=f"region-{self.name}-agent",
+            version=version_of("reelmesh"),
+            port=self.metrics_port,
+            command=(sys.executable, "-m", "inference.regions.agent"),
+            environment={
+                **shared,
+                **self.environment(),
+                "PYTHONUNBUFFERED": "1",
+                "REELMESH_REGION": self.name,
+                "REELMESH_RAY_ADDRESS": self.ray_address,
+                "REELMESH_SERVICE_KEY_FILE": str(self.secrets.service_key(f"region:{self.name}")),
+                "REELMESH_METRICS_LISTEN": f"127.0.0.1:{self.metrics_port}",
+                "REELMESH_MODELS_DIR": str(self.layout.data / "models"),
+                "REELMESH_DEVICE": os.environ.get("REELMESH_DEVICE", "cpu"),
+            },
+            check=self._check_agent,
+            needs=(f"region-{self.name}-head", "scheduler", "seaweedfs"),
+            # A driver cannot go on with another cluster than the one that it joined.
+            follows=(f"region-{self.name}-head",),
+            grace_seconds=AGENT_GRACE_SECONDS,
+            ready_seconds=AGENT_READY_SECONDS,
+        )
+
+    async def _check_head(self) -> None:
+        token = self.secrets.ray_token.read_text()
+        await _demand_ok(
+            f"{self.dashboard_url}/api/gcs_healthz", {"authorization": f"Bearer {token}"}
+        )
+
+    async def _check_agent(self) -> None:
+        await _demand_ok(f"http://127.0.0.1:{self.metrics_port}/metrics", {})
+
+
+async def _demand_ok(url: str, headers: Mapping[str, str]) -> None:
+    async with httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False) as client:
+        try:
+            answer = await client.get(url, headers=headers)
+        except httpx.HTTPError as error:
+            raise NotReady(f"no answer: {type(error).__name__}") from error
+    if answer.is_error:
+        raise NotReady(f"it answers with status {answer.status_code}")
