@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import grpc
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from meshkit.errors import IdempotencyKeyReused, InvalidRequest, ServiceError
 from meshkit.postgres import schema_of
+
+R = TypeVar("R", bound=Message)
 
 KEY_CHARACTERS_MAX: Final = 255
 KEPT_FOR: Final = timedelta(hours=24)
@@ -98,6 +101,27 @@ async def forget(session: AsyncSession, scope: str, method: str, key: str | None
         return
     table = _table(schema_of(session))
     await session.execute(sa.delete(table).where(_is(table, scope, method, key)))
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[R]):
+    """One call as `claim` and `store` see it, for commands that know no messages."""
+
+    scope: str
+    method: str
+    key: str | None
+    request: Message
+    response_type: type[R]
+
+    async def earlier(self, session: AsyncSession) -> R | None:
+        """Claim the key; give the answer if it was given before. Raises as `claim` does."""
+        answer = await claim(session, self.scope, self.method, self.key, self.request)
+        return None if answer is None else self.response_type.FromString(answer)
+
+    async def answer(self, session: AsyncSession, response: R) -> R:
+        """Remember the answer and give it back."""
+        await store(session, self.scope, self.method, self.key, response)
+        return response
 
 
 async def sweep(session: AsyncSession) -> int:
