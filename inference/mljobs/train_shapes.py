@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from diffusers.models.attention_processor import AttnProcessor
+from torch.multiprocessing.spawn import spawn
 
 from inference.mljobs.shapes.batches import Stream
 from inference.mljobs.shapes.latents import encode_bank, measure_scaling_factor
@@ -84,7 +85,9 @@ def _parse(arguments: Sequence[str] | None) -> Options:
     return Options(**vars(parser.parse_args(arguments)))
 
 
-def _train_autoencoder(options: Options, team: Team, deadline: float | None) -> AutoencoderKL | None:
+def _train_autoencoder(
+    options: Options, team: Team, deadline: float | None
+) -> AutoencoderKL | None:
     """The trained autoencoder, from its folder if it is there, or None when time ran out."""
     folder = options.output / "weights" / "vae"
     if not (options.resume and (folder / "config.json").exists()):
@@ -124,8 +127,10 @@ def _train_denoiser(
     )
     text_encoder = build_text_encoder(options.sizes, len(tokenizer), tokenizer.eos_token_id)
     denoiser = build_denoiser(options.sizes)
-    # At these sizes the plain products are several times faster on a CPU than the fused kernel.
-    denoiser.set_attn_processor(AttnProcessor() if options.device == "cpu" else AttnProcessor2_0())
+    if options.device == "cpu":
+        # At these sizes the plain products are several times faster than the fused kernel.
+        denoiser.set_attn_processor(AttnProcessor())
+        text_encoder.set_attn_implementation("eager")
     networks = [network.to(options.device) for network in (text_encoder, denoiser)]
     denoiser.to(memory_format=torch.channels_last)
     stage = Stage("denoiser", networks, Plan(options.denoiser_steps, 1e-3, 0.999), options.output)
@@ -194,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.workers == 1:
         _work(0, options, meeting_file)
         return
-    torch.multiprocessing.spawn(_work, (options, meeting_file), nprocs=options.workers)
+    spawn(_work, (options, meeting_file), nprocs=options.workers)  # type: ignore[no-untyped-call] # torch leaves it so
     meeting_file.unlink(missing_ok=True)
 
 

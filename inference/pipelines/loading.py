@@ -10,7 +10,7 @@ from typing import cast
 from inference.pipelines.fake import FakePipeline
 from inference.pipelines.protocol import Pipeline
 
-_MODULES = MappingProxyType({"stable-diffusion": "inference.pipelines.stable_diffusion"})
+_MODULES = MappingProxyType({"stable_diffusion": "inference.pipelines.stable_diffusion"})
 FAMILIES = ("fake", *_MODULES)
 
 
@@ -24,12 +24,13 @@ def load_pipeline(family: str, folder: Path, device: str) -> Pipeline:
     Takes seconds: torch and diffusers are imported here, so only replicas should call this.
 
     Raises:
-        UnknownPipelineFamily: The family is not in `FAMILIES`.
+        UnknownPipelineFamily: The family, with - read as _, is not in `FAMILIES`.
         FileNotFoundError: The folder holds no pipeline.
     """
-    if family == "fake":
+    name = family.replace("-", "_")
+    if name == "fake":
         return FakePipeline()
-    if family not in _MODULES:
+    if name not in _MODULES:
         raise UnknownPipelineFamily(f"no pipeline family {family!r}; there are {FAMILIES}")
-    module = importlib.import_module(_MODULES[family])
+    module = importlib.import_module(_MODULES[name])
     return cast("Pipeline", module.load(folder, device))

@@ -10,6 +10,7 @@ PROMPT_CHARACTERS_MAX = 4000
 STEPS_MAX = 150
 GUIDANCE_SCALE_MAX = 30.0
 SIDE_PX_MAX = 2048
+SIDE_PX_STEP = 8
 SEED_MAX = 2**63 - 1
 
 StepListener = Callable[[int, int], None]
@@ -109,9 +110,9 @@ def check_request(request: PictureRequest) -> None:
         message=f"the guidance scale must be from 0 to {GUIDANCE_SCALE_MAX:g}",
     )
     _refuse(
-        when=not all(8 <= side <= SIDE_PX_MAX and side % 8 == 0 for side in _sides(request)),
+        when=any(side % SIDE_PX_STEP or not 0 < side <= SIDE_PX_MAX for side in _sides(request)),
         reason="SIZE_UNSUPPORTED",
-        message=f"width and height must be multiples of 8 up to {SIDE_PX_MAX}",
+        message=f"width and height must be multiples of {SIDE_PX_STEP} up to {SIDE_PX_MAX}",
     )
     _refuse(
         when=request.strength is not None and request.image is None,

@@ -40,9 +40,7 @@ def draw_batch(
 
 def caption_batch(scenes: list[Scene], rng: np.random.Generator, empty_share: float) -> list[str]:
     """A fresh caption for each scene; a share of them empty, for classifier-free guidance."""
-    return [
-        "" if rng.random() < empty_share else varied_caption(scene, rng) for scene in scenes
-    ]
+    return ["" if rng.random() < empty_share else varied_caption(scene, rng) for scene in scenes]
 
 
 def crop_batch(pictures: torch.Tensor, rng: np.random.Generator, side_px: int) -> torch.Tensor:

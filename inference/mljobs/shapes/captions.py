@@ -72,12 +72,11 @@ def _things_phrase(scene: Scene, rng: np.random.Generator) -> str:
     told = scene.mirrored() if _chance(rng, 0.5) else scene
     relation = told.relation or ""
     first, second = (_thing_phrase(thing, rng) for thing in told.things)
-    way = rng.random()
-    if way < 0.05:
+    if _chance(rng, 0.05):
         return f"{first} {_pick(rng, words.JOINING_PHRASES)} {second}"
-    if way < 0.10 and relation in {"left", "right"}:
+    if relation in {"left", "right"} and _chance(rng, 0.06):
         return f"{first} {_pick(rng, words.BESIDE_PHRASES)} {second}"
-    if way < 0.18:
+    if _chance(rng, 0.09):
         at_first, at_second = words.PLACED_PAIRS[relation]
         return f"{first} {at_first} and {second} {at_second}"
     options = words.RELATION_PHRASES[relation]

@@ -71,6 +71,17 @@ def _read_ground(pixels: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]
     return name, ground
 
 
+def _window(cover: Mask) -> Mask:
+    """The covered part with room around it, as a square: outlines are drawn faster in it."""
+    rows, columns = np.nonzero(cover)
+    top, left = int(rows.min()), int(columns.min())
+    side = max(int(rows.max()) - top, int(columns.max()) - left) + 1
+    part = cover[top : top + side, left : left + side]
+    square = np.zeros((side, side))
+    square[: part.shape[0], : part.shape[1]] = part
+    return np.pad(square, 2 + side // 4)
+
+
 def _best_shape(cover: Mask) -> tuple[str, float]:
     area = float(cover.sum())
     rows, columns = np.indices(cover.shape) + 0.5
@@ -91,7 +102,7 @@ def _see(pixels: NDArray[np.float64], ground: NDArray[np.float64], group: Marks)
     line = ink - ground
     cover = np.clip((pixels - ground) @ line / max(1.0, float(line @ line)), 0, 1)
     cover = np.where(spread(group), cover, 0.0)
-    shape, overlap = _best_shape(cover)
+    shape, overlap = _best_shape(_window(cover))
     rows, columns = np.nonzero(group)
     x, y = float(columns.mean() + 0.5), float(rows.mean() + 0.5)
     return Sighting(_nearest_colour(ink), shape, x, y, float(cover.sum()), overlap)

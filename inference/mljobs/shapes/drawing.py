@@ -50,8 +50,8 @@ def _coverage(shape: str, places: Sequence[Placement], device: torch.device) -> 
     radius = numbers[:, 2, None, None]
     x = (centres[None, None, :] - numbers[:, 0, None, None]) / radius
     y = (centres[None, :, None] - numbers[:, 1, None, None]) / radius
-    x, y = torch.broadcast_tensors(x, y)
-    return (0.5 - shape_distance(shape, x.contiguous(), y.contiguous()) * radius).clamp(0, 1)
+    x, y = x + torch.zeros_like(y), y + torch.zeros_like(x)
+    return (0.5 - shape_distance(shape, x, y) * radius).clamp(0, 1)
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""Coded pictures, made once and reused: encoding afresh at each step would cost more than it gives."""
+"""Coded pictures, made once and reused: coding afresh at each step would cost too much."""
 
 from __future__ import annotations
 
@@ -49,10 +49,14 @@ def encode_bank(
 
 
 @torch.no_grad()
-def measure_scaling_factor(autoencoder: AutoencoderKL, stream: Stream, device: str = "cpu") -> float:
+def measure_scaling_factor(
+    autoencoder: AutoencoderKL, stream: Stream, device: str = "cpu"
+) -> float:
     """One over the spread of the codes of a few batches."""
     codes = [
-        autoencoder.encode(draw_batch(stream.generator(step), ENCODE_BATCH, device)[1]).latent_dist.mean
+        autoencoder.encode(
+            draw_batch(stream.generator(step), ENCODE_BATCH, device)[1]
+        ).latent_dist.mean
         for step in range(4)
     ]
     return float(1 / torch.cat(codes).float().std())

@@ -28,7 +28,7 @@ def ideal_mask(shape: str, x: float, y: float, radius: float, side_px: int) -> M
         corners = [(x + px * radius, y + py * radius) for px, py in POLYGONS[shape]]
         pen.polygon([(px * _FINE - 0.5, py * _FINE - 0.5) for px, py in corners], fill=255)
     else:
-        rings = ((1.0, 255),)
+        rings: tuple[tuple[float, int], ...] = ((1.0, 255),)
         if shape == "ring":
             rings = ((RING_RADIUS + RING_HALF_WIDTH, 255), (RING_RADIUS - RING_HALF_WIDTH, 0))
         for reach, ink in rings:
@@ -36,7 +36,8 @@ def ideal_mask(shape: str, x: float, y: float, radius: float, side_px: int) -> M
             box = [x - half, y - half, x + half, y + half]
             pen.ellipse([it * _FINE - 0.5 for it in box], fill=ink)
     fine = np.asarray(picture, dtype=np.float64) / 255
-    return fine.reshape(side_px, _FINE, side_px, _FINE).mean(axis=(1, 3))
+    cover: Mask = fine.reshape(side_px, _FINE, side_px, _FINE).mean(axis=(1, 3))
+    return cover
 
 
 @cache
@@ -54,9 +55,8 @@ def spread(marks: Marks) -> Marks:
     """The marks grown by one pixel to all eight sides."""
     grown = np.pad(marks, 1)
     rows, columns = marks.shape
-    return np.logical_or.reduce(
-        [grown[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-    )
+    shifted = [grown[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    return np.asarray(np.logical_or.reduce(shifted))
 
 
 def shrink(marks: Marks) -> Marks:

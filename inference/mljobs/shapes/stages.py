@@ -117,7 +117,7 @@ class Stage:
             group["lr"] = self.plan.rate(self.step)
         loss, figures = lesson.loss(self.step)
         self._optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         team.average_gradients(self.weights)
         norm = torch.nn.utils.clip_grad_norm_(self.weights, GRADIENT_NORM_MAX)
         self._optimiser.step()

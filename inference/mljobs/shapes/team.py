@@ -37,7 +37,8 @@ class Team:
         flat = torch.cat([it.flatten() for it in gradients])
         dist.all_reduce(flat)
         flat /= self.workers
-        for gradient, part in zip(gradients, flat.split([it.numel() for it in gradients]), strict=True):
+        parts = torch.split_with_sizes(flat, [it.numel() for it in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def agree(self, *, wish: bool) -> bool:

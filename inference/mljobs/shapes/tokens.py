@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from transformers import CLIPTokenizer
@@ -17,7 +18,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def _byte_letters() -> list[str]:
-    """The letter that byte-level BPE writes for each byte: itself if printable, else one above 255."""
+    """The letter that byte-level BPE writes for each byte: its own, or one from 256 on."""
     printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     letters, spare = [], 0x100
     for byte in range(256):
@@ -33,7 +34,7 @@ def _split(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
     """The pieces that byte-pair encoding makes of a word, lowest rank first."""
     pieces = [*word[:-1], word[-1] + WORD_END]
     while len(pieces) > 1:
-        pairs = list(zip(pieces, pieces[1:], strict=False))
+        pairs = list(pairwise(pieces))
         best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
         if best not in ranks:
             break
