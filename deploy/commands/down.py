@@ -8,7 +8,6 @@ import signal
 import time
 from typing import Final
 
-
 from deploy.commands.terminal import DataOption, explained, progress
 from deploy.local.failures import LocalFailure
 from deploy.local.layout import Layout

@@ -20,7 +20,7 @@ DEFAULT_TOOL: Final = "text-to-image"
 PICTURES_MAX: Final = 8
 
 
-def generate(
+def generate(  # noqa: PLR0917 - options, which are never given by position
     prompt: Annotated[str, typer.Argument(help="What the picture shows")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write [<run id>.png]")

@@ -50,11 +50,12 @@ async def follow_on_terminal(client: ReelmeshClient, run: Document) -> Document:
         console=progress,
     ) as bar:
         task = bar.add_task(run["state"], total=None)
-        async for run in client.follow(run["run_id"]):  # noqa: PLR1704 - the newest replaces it
+        newest = run
+        async for newest in client.follow(run["run_id"]):
             bar.update(
                 task,
-                description=run["state"],
-                completed=run.get("step", 0),
-                total=run.get("steps") or None,
+                description=newest["state"],
+                completed=newest.get("step", 0),
+                total=newest.get("steps") or None,
             )
-    return run
+    return newest

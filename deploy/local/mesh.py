@@ -87,7 +87,7 @@ class LocalMesh:
         nats = Nats(layout, secrets, ports.one())
         store = SeaweedFS.on(layout, secrets, ports)
         parts = Parts.on(ports)
-        edge = Edge(layout, secrets, edge_port, ports.one(), parts)
+        edge = Edge(layout, edge_port, ports.one(), parts)
         regions = [
             Region.on(name, index, layout, secrets, ports)
             for index, name in enumerate(self._region_names)
