@@ -46,7 +46,7 @@ def checks() -> list[Check]:
             ),
         ),
         Check("images: hadolint", (_tool("hadolint"), *dockerfiles)),
-        Check("imports", (_tool("lint-imports"), "--no-timing")),
+        Check("imports", (_tool("lint-imports"), "--no-cache")),
         Check("types", (_tool("mypy"),)),
     ]
 
