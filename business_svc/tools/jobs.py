@@ -66,13 +66,19 @@ class Reconciler:
         self._woken.set()
 
     async def run(self) -> None:
-        """Move runs on until canceled."""
+        """Move runs on until canceled.
+
+        It begins with a look at every active run: an event that was delivered to a process that
+        died comes again only after a while.
+        """
+        async with self._journal.sessions.begin() as session:
+            await RunStore(session).make_due(now=self._journal.ambient.now())
         async with asyncio.TaskGroup() as group:
             while True:
                 self._woken.clear()
                 for run_id in await self._take(CONCURRENCY - self._busy):
                     self._busy += 1
-                    task = group.create_task(self._move(run_id))
+                    task = group.create_task(self.move_on(run_id))
                     task.add_done_callback(self._moved)
                 try:
                     async with asyncio.timeout(POLL_SECONDS):
@@ -83,7 +89,7 @@ class Reconciler:
     async def run_once(self) -> int:
         """Move on the runs that are due now; return how many there were."""
         taken = await self._take(CONCURRENCY)
-        await asyncio.gather(*map(self._move, taken))
+        await asyncio.gather(*map(self.move_on, taken))
         return len(taken)
 
     async def _take(self, limit: int) -> Sequence[uuid.UUID]:
@@ -92,7 +98,8 @@ class Reconciler:
         async with self._journal.sessions.begin() as session:
             return await RunStore(session).take_due(now=self._journal.ambient.now(), limit=limit)
 
-    async def _move(self, run_id: uuid.UUID) -> None:
+    async def move_on(self, run_id: uuid.UUID) -> None:
+        """Move one run on as far as it goes; a failure is logged and the run is due again."""
         await attempt("tools-run", self._advance(run_id))
 
     async def _advance(self, run_id: uuid.UUID) -> None:

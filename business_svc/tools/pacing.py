@@ -9,7 +9,7 @@ from business_svc.tools.runs import Phase, Run
 # Longer than a call to another part may take, so that a call in progress is left alone.
 STUCK = timedelta(seconds=5)
 # An active run is moved on by an event; looking is only for events that were lost.
-ACTIVE = timedelta(seconds=30)
+ACTIVE = timedelta(seconds=15)
 BACKOFF_MAX = timedelta(seconds=60)
 DOUBLINGS_MAX = 8
 

@@ -90,9 +90,12 @@ class ToolsServicer(pb_grpc.ToolsServiceServicer):
         self, request: pb.WatchRunRequest, context: Context
     ) -> AsyncIterator[pb.Run]:
         """Stream one run until its end."""
-        changes = self.watcher.watch(_organization_id(), _run_id(request.run_id))
-        async for run in changes:
-            yield await self._message(run)
+        last = None
+        async for run in self.watcher.watch(_organization_id(), _run_id(request.run_id)):
+            message = await self._message(run)
+            if message != last:  # Not all that changes is for its owner to see.
+                yield message
+            last = message
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: Context) -> pb.Run:
         """Ask for the end of a run."""
@@ -152,7 +155,10 @@ def _page_token(position: Position | None) -> str:
 def _position(token: str) -> Position | None:
     if not token:
         return None
-    match decode_page_token(token):
-        case ("runs", str(moment), str(run_id)):
-            return Position(datetime.fromisoformat(moment), uuid.UUID(hex=run_id))
+    try:
+        listing, moment, run_id = decode_page_token(token)
+        if listing == LISTING:
+            return Position(datetime.fromisoformat(str(moment)), uuid.UUID(hex=str(run_id)))
+    except ValueError:
+        pass
     raise InvalidPageToken("page_token belongs to another list")

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from business_svc.tools import pacing
@@ -69,6 +69,14 @@ class RunStore:
         if after is not None:
             query = query.where(tuple_(RunRow.created_at, RunRow.id) < tuple_(*after))
         return [_run(row) for row in await self._session.scalars(query)]
+
+    async def make_due(self, *, now: datetime) -> None:
+        """Make every active run due."""
+        await self._session.execute(
+            update(RunRow)
+            .where(RunRow.phase == Phase.ACTIVE, RunRow.due_at > now)
+            .values(due_at=now)
+        )
 
     async def take_due(self, *, now: datetime, limit: int) -> Sequence[uuid.UUID]:
         """Return runs that are due, putting each off so that nobody else takes it meanwhile."""
