@@ -25,17 +25,14 @@ from meshkit.stubs import MeshChannel, RemoteError
 # The reply of a long poll needs time to travel after the wait is over.
 TRAVEL_SECONDS: Final = 10.0
 
-# What means "nobody answers now; ask again" and not "no".
-AWAY: Final = frozenset(
+# Refusals that asking again cannot change; all else means that nobody could answer just now.
+FINAL: Final = frozenset(
     {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.ABORTED,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.UNAUTHENTICATED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.UNIMPLEMENTED,
     }
 )
 
@@ -132,8 +129,6 @@ def _refusal(error: grpc.aio.AioRpcError, key: LeaseKey | None = None) -> Except
     refusal = RemoteError.of(error)
     if refusal is not None and refusal.reason == LeaseLost.reason and key is not None:
         return LeaseLost(key.job_id, key.fence)
-    if error.code() in AWAY:
-        return SchedulerAway(f"{error.code().name}: {error.details()}")
-    if refusal is not None:
+    if refusal is not None and error.code() in FINAL:
         return refusal
-    return error
+    return SchedulerAway(f"{error.code().name}: {error.details()}")

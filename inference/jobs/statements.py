@@ -110,7 +110,7 @@ kept AS (
         started_at = CASE WHEN h.step IS NULL THEN l.started_at
             ELSE coalesce(l.started_at, clock_timestamp()) END,
         step = greatest(l.step, h.step),
-        steps = greatest(l.steps, h.steps)
+        steps = CASE WHEN h.step >= l.step THEN h.steps ELSE l.steps END
     FROM held h WHERE l.job_id = h.job_id),
 event AS (
     INSERT INTO jobs.job_event (job_id, fence, event, detail, at)
