@@ -17,7 +17,7 @@ from gateway.openapi import openapi_document
 from gateway.routes import Route, read_routes
 from gateway.topology import Topology
 from gateway.typed import Json
-from gateway.virtual_host import virtual_host
+from gateway.virtual_host import untranscoded, virtual_host
 
 CONFIG_FILE = "envoy.yaml"
 DESCRIPTORS_FILE = "descriptors.binpb"
@@ -89,6 +89,7 @@ def _page(path: str, file: Path, content_type: str) -> Json:
             "headers": [{"name": ":method", "string_match": {"exact": "GET"}}],
         },
         "direct_response": {"status": 200, "body": {"filename": str(file)}},
+        "typed_per_filter_config": untranscoded(),
         "response_headers_to_add": [
             {
                 "header": {"key": "content-type", "value": content_type},

@@ -10,7 +10,7 @@ from gateway.routes import Route
 from gateway.tokens import token_filter
 from gateway.topology import Topology
 from gateway.typed import Json
-from gateway.virtual_host import BUFFER, CORS, RATE_LIMIT
+from gateway.virtual_host import BUFFER, CORS, RATE_LIMIT, TRANSCODER
 
 HEALTH_PATH = "/healthz"
 HEALTHY_PERCENT_MIN = 1
@@ -70,7 +70,7 @@ def _health(topology: Topology) -> Json:
 
 def _transcoder(topology: Topology, routes: tuple[Route, ...], proto_file: Path) -> Json:
     return typed.extension(
-        "envoy.filters.http.grpc_json_transcoder",
+        TRANSCODER,
         "filters.http.grpc_json_transcoder.v3.GrpcJsonTranscoder",
         proto_descriptor=str(proto_file),
         services=sorted({route.rpc.service for route in routes}),

@@ -218,8 +218,7 @@ local function reply(handle, refusal)
 end
 
 function envoy_on_request(handle)
-  local context = handle:filterContext()
-  local name = context["rpc"]
+  local name = handle:filterContext():get("rpc")
   if not name then return end
   handle:streamInfo():dynamicMetadata():set("reelmesh.edge", "rest", true)
   local rule = BODIES[name]

@@ -18,8 +18,8 @@ DIRECT_RESPONSE_BYTES_MAX = 4 * 1024 * 1024
 # Paths only, without the query: a query may hold what logs must not.
 LOGGED = {
     "time": "%START_TIME%",
-    "method": "%REQ(:METHOD)%",
-    "path": "%PATH(NQ:ORIG)%",
+    "method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
+    "path": "%PATH(NQ:ORIG_OR_PATH)%",
     "rpc": "%PATH(NQ:PATH)%",
     "status": "%RESPONSE_CODE%",
     "grpc_status": "%GRPC_STATUS%",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -15,6 +14,7 @@ from gateway.typed import Json
 
 BUFFER = "envoy.filters.http.buffer"
 RATE_LIMIT = "envoy.filters.http.local_ratelimit"
+TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 CORS = "envoy.filters.http.cors"
 AUTH_PREFIX = "/v1/auth/"
 # An open stream without a word for this long is taken for dead.
@@ -32,7 +32,7 @@ def virtual_host(topology: Topology, routes: tuple[Route, ...], pages: Iterable[
             *pages,
             *(rule for group in _by_path(routes) for rule in _rest_rules(group)),
             *(_grpc_route(route, topology.limits) for route in _methods(routes)),
-            {"match": {"prefix": "/"}, "direct_response": {"status": 404, "body": _body(404)}},
+            _refusal({"prefix": "/"}, 404),
         ],
         "typed_per_filter_config": {CORS: _cors(topology)},
         "response_headers_to_add": [
@@ -88,8 +88,7 @@ def _rest_rules(group: list[Route]) -> Iterable[Json]:
         }
     allowed = ", ".join(sorted({route.verb for route in group} | {"OPTIONS"}))
     yield {
-        "match": path,
-        "direct_response": {"status": 405, "body": _body(405)},
+        **_refusal(path, 405),
         "response_headers_to_add": [{"header": {"key": "allow", "value": allowed}}],
     }
 
@@ -177,6 +176,17 @@ def _cors(topology: Topology) -> Json:
     )
 
 
-def _body(status: int) -> Json:
-    """Return a direct response's body, which the mapping of local replies then replaces."""
-    return {"inline_string": json.dumps(BY_STATUS[status][2])}
+def _refusal(match: Json, status: int) -> Json:
+    """Return a route that refuses; the mapping of local replies replaces the body."""
+    body = {"inline_string": BY_STATUS[status][2]}
+    return {
+        "match": match,
+        "direct_response": {"status": status, "body": body},
+        "typed_per_filter_config": untranscoded(),
+    }
+
+
+def untranscoded() -> Json:
+    """Return the part of a route that Envoy answers itself: the transcoder would refuse it."""
+    kind = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+    return {TRANSCODER: {"@type": kind, "disabled": True}}
