@@ -97,8 +97,7 @@ class AssetCommands:
             UploadMissing: nothing was uploaded.
             UploadRejected: the bytes are not what was announced, now or at an earlier attempt.
         """
-        async with self.sessions() as session:
-            asset = _owned(await AssetStore(session).find(asset_id), org_id, asset_id)
+        asset = _owned(await self._find(asset_id), org_id, asset_id)
         if asset.state is State.PENDING:
             asset = await self._examine_upload(asset)
         if asset.state is State.DELETED:
@@ -140,20 +139,35 @@ class AssetCommands:
             self.ambient.now(),
             run_id=request.run_id,
         )
-        async with self.sessions() as session:
-            earlier = await AssetStore(session).find(asset.id)
-        if earlier is None:
-            asset = await self._promote(asset, request.source_key)
-            async with self.sessions.begin() as session:
-                store = AssetStore(session)
-                if not await store.add(asset):
-                    earlier = await store.find(asset.id)
-        if earlier is not None:
-            if not earlier.is_same_import(asset):
-                raise AssetIdReused(asset.id)
-            asset = earlier
+        earlier = await self._find(asset.id)
+        kept = earlier or await self._import(asset, request.source_key)
+        if not kept.is_same_import(asset):
+            raise AssetIdReused(asset.id)
         await self._remove(request.source_key)
-        return asset
+        return kept
+
+    async def _import(self, asset: Asset, source_key: str) -> Asset:
+        """Give the asset that has the id in the end: this one, or that of a twin call."""
+        try:
+            ready = await self._promote(asset, source_key)
+        except UploadMissing:
+            # A twin removes the source only after its commit, so a look at the rows tells it
+            # from an object that never was.
+            earlier = await self._find(asset.id)
+            if earlier is None:
+                raise
+            return earlier
+        async with self.sessions.begin() as session:
+            store = AssetStore(session)
+            if await store.add(ready):
+                return ready
+            twin = await store.find(asset.id)
+            assert twin is not None, "rows of imports go a month after their deletion"
+            return twin
+
+    async def _find(self, asset_id: uuid.UUID) -> Asset | None:
+        async with self.sessions() as session:
+            return await AssetStore(session).find(asset_id)
 
     async def _examine_upload(self, asset: Asset) -> Asset:
         try:
