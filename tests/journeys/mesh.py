@@ -1,0 +1,156 @@
+"""The running platform as the journeys see it: by its commands, its REST API and its database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from business_svc.tools import invariants as runs
+from deploy.account import new_credentials
+from deploy.client import ReelmeshClient
+from deploy.local.layout import Layout
+from deploy.local.processes import MARK_VARIABLE
+from inference.jobs import invariants as jobs
+from meshkit.clock import utc_now
+from meshkit.object_store import S3ObjectStore, S3Settings
+from platform_svc.assets import invariants as assets
+from platform_svc.credits import invariants as credits_invariants
+
+COMMAND_SECONDS_MAX = 400
+POLL_SECONDS = 0.05
+SETTLED_WITHIN = timedelta(minutes=3)
+REPLICA = "ray::ServeReplica"
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """One platform in a data folder of its own, with the gateway on its own port."""
+
+    data: Path
+    port: int
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.data)
+
+    def reelmesh(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command against this platform."""
+        return subprocess.run(
+            [sys.executable, "-m", "deploy.cli", *arguments, "--data", str(self.data)],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS_MAX,
+            env={**os.environ, "REELMESH_PORT": str(self.port)},
+        )
+
+    async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command without holding up the loop."""
+        return await asyncio.to_thread(self.reelmesh, *arguments)
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.layout.state_file.read_text())
+
+    def process(self, name: str) -> dict[str, Any]:
+        return next(one for one in self.status()["processes"] if one["name"] == name)
+
+    def replicas(self) -> list[psutil.Process]:
+        """Give the region's replicas: workers of Ray that carry this platform's mark."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                title = " ".join(process.cmdline())
+                mark = process.environ().get(MARK_VARIABLE, "")
+            except psutil.Error:
+                continue
+            if title.startswith(REPLICA) and mark.startswith(f"{self.layout.key}/"):
+                found.append(process)
+        return found
+
+    async def all_ready(self, seconds: float = 180) -> None:
+        await until(
+            lambda: all(one["state"] == "ready" for one in self.status()["processes"]), seconds
+        )
+
+    @asynccontextmanager
+    async def user(self, name: str = "journey") -> AsyncIterator[ReelmeshClient]:
+        """Give a client that is signed in as a new user."""
+        async with ReelmeshClient(self.gateway_url) as client:
+            await client.sign_up(*new_credentials(name), name.title())
+            yield client
+
+    @asynccontextmanager
+    async def users(self, count: int) -> AsyncIterator[Sequence[ReelmeshClient]]:
+        """Give clients of as many new users."""
+        clients = [ReelmeshClient(self.gateway_url) for _ in range(count)]
+        try:
+            await asyncio.gather(
+                *(client.sign_up(*new_credentials("many"), "Many") for client in clients)
+            )
+            yield clients
+        finally:
+            await asyncio.gather(*(client.__aexit__(None, None, None) for client in clients))
+
+    def http(self, client: ReelmeshClient | None = None) -> httpx.AsyncClient:
+        """Give a bare HTTP client, with the user's token if one is given."""
+        headers = {}
+        if client is not None and client.session is not None:
+            headers["authorization"] = f"Bearer {client.session.access_token}"
+        return httpx.AsyncClient(
+            base_url=self.gateway_url, headers=headers, timeout=30, trust_env=False
+        )
+
+    async def offenders(self) -> dict[str, Any]:
+        """Give the invariants of every service that do not hold, with what breaks them."""
+        engine = create_async_engine(self._database_url(), poolclass=NullPool)
+        sessions = async_sessionmaker(engine)
+        try:
+            async with sessions() as session:
+                found: dict[str, Any] = {
+                    **await credits_invariants.offenders(session, now=utc_now()),
+                    **await jobs.offenders(session),
+                }
+                live = await runs.offenders(session, now=utc_now(), settled_within=SETTLED_WITHIN)
+            if live:
+                found["runs"] = live
+            async with self.objects() as objects:
+                missing = await assets.ready_without_object(sessions, objects)
+            return found | ({"ready assets without object": missing} if missing else {})
+        finally:
+            await engine.dispose()
+
+    def objects(self) -> S3ObjectStore:
+        secrets = self.layout.secrets
+        keys = [(secrets / name).read_text() for name in ("s3_access_key", "s3_secret_key")]
+        endpoint = self.status()["endpoints"]["s3"]
+        return S3ObjectStore(S3Settings(endpoint, "us-east-1", "reelmesh", *keys))
+
+    def _database_url(self) -> URL:
+        password = (self.layout.secrets / "postgres_password").read_text()
+        return make_url(self.status()["endpoints"]["postgres"]).set(password=password)
+
+
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    """Return when the condition holds; fail if it does not within this time."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - other processes set no events here
+            await asyncio.sleep(POLL_SECONDS)
