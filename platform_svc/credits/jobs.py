@@ -1,24 +1,31 @@
-"""Background work of the credits service: the expiry sweeper and the sign-up grant by event."""
+"""Background work of the credits service: expiry, the invariants, sign-up grants by event."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
+from prometheus_client import Gauge
 from reelmesh.platform.organizations.v1 import organizations_events_pb2 as events
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.ids import parse_id
 from meshkit.inbox import Event
+from meshkit.tasks import periodic
 from platform_svc.credits.commands import CreditCommands
+from platform_svc.credits.invariants import INVARIANTS, offenders
 from platform_svc.credits.ledger import sign_up_grant
 from platform_svc.credits.store import CreditStore
 
 ORGANIZATION_CREATED = "reelmesh.platform.organizations.organization_created"
 ACCOUNTS_PER_ROUND = 200
+
+OFFENDERS = Gauge("reelmesh_credits_offenders", "Rows that break an invariant", ["invariant"])
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +35,10 @@ class ExpirySweeper:
     sessions: async_sessionmaker[AsyncSession]
     ambient: Ambient
     interval: timedelta
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Sweep at each interval, and at once when `wake` is set."""
-        while True:
-            await self.sweep()
-            try:
-                async with asyncio.timeout(self.interval.total_seconds()):
-                    await self.wake.wait()
-            except TimeoutError:
-                continue
-            self.wake.clear()
+        """Sweep at each interval."""
+        await periodic("credits-expiry-sweeper", self.interval.total_seconds(), self.sweep)
 
     async def sweep(self) -> int:
         """Settle every account that has something due; returns how many were settled.
@@ -59,6 +58,28 @@ class ExpirySweeper:
                 async with self.sessions() as session:
                     settled += await CreditStore(session).sweep(org_id, unit, now=now)
             seen.update(fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class InvariantCheck:
+    """Looks for offenders and shows their number as a metric and in the log."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    ambient: Ambient
+    interval: timedelta
+
+    async def run(self) -> None:
+        """Check at each interval."""
+        await periodic("credits-invariants", self.interval.total_seconds(), self.check)
+
+    async def check(self) -> None:
+        """Check every invariant once."""
+        async with self.sessions() as session:
+            found = await offenders(session, now=self.ambient.now())
+        for invariant in INVARIANTS:
+            OFFENDERS.labels(invariant=invariant.name).set(len(found.get(invariant.name, ())))
+        for name, ids in found.items():
+            logger.error("an invariant is broken", extra={"invariant": name, "offenders": ids})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,12 @@ from meshkit.part import PartContext
 from meshkit.server import Service
 from platform_svc.credits.commands import CreditCommands
 from platform_svc.credits.config import CreditsSettings
-from platform_svc.credits.jobs import ORGANIZATION_CREATED, ExpirySweeper, SignUpGrants
+from platform_svc.credits.jobs import (
+    ORGANIZATION_CREATED,
+    ExpirySweeper,
+    InvariantCheck,
+    SignUpGrants,
+)
 from platform_svc.credits.queries import CreditQueries
 from platform_svc.credits.servicer import CreditsServicer
 from platform_svc.credits.tables import SCHEMA
@@ -34,7 +39,9 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     consumer = EventConsumer(
         part.bus, ORGANIZATION_CREATED, "credits-organization-created", grants.handle
     )
+    check = InvariantCheck(database.sessions, part.ambient, settings.check_interval)
     part.supervisor.start("credits-expiry-sweeper", sweeper.run)
+    part.supervisor.start("credits-invariants", check.run)
     part.supervisor.start("credits-organization-created", consumer.run)
     return Service(
         SERVICE_NAME, lambda server: add_CreditsServiceServicer_to_server(servicer, server)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
+from meshkit.tasks import periodic
 from platform_svc.identity.store import IdentityStore
 from platform_svc.identity.throttle import FORGET_AFTER_MAX
 
@@ -23,18 +23,10 @@ class Forgetting:
 
     sessions: async_sessionmaker[AsyncSession]
     ambient: Ambient
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Forget at each interval, and at once when `wake` is set."""
-        while True:
-            await self.forget()
-            try:
-                async with asyncio.timeout(INTERVAL.total_seconds()):
-                    await self.wake.wait()
-            except TimeoutError:
-                continue
-            self.wake.clear()
+        """Forget at each interval."""
+        await periodic("identity-forgetting", INTERVAL.total_seconds(), self.forget)
 
     async def forget(self) -> None:
         """Delete old attempts and long-ended sessions."""

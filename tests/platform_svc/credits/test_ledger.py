@@ -21,7 +21,7 @@ from platform_svc.credits.errors import (
     InsufficientCredits,
 )
 from platform_svc.credits.invariants import offenders
-from platform_svc.credits.jobs import ExpirySweeper
+from platform_svc.credits.jobs import ExpirySweeper, InvariantCheck
 from platform_svc.credits.ledger import Balance, HoldState, PostingKind
 from platform_svc.credits.tables import Base, HoldAllocationRow, LedgerEntryRow, LedgerTxRow
 from platform_svc.credits.wiring import MIGRATIONS
@@ -301,6 +301,32 @@ async def test_an_unbalanced_posting_cannot_be_committed(commands, database) -> 
         await session.flush()
         with pytest.raises(DBAPIError, match="sum to 1"):
             await session.commit()
+
+
+async def test_a_broken_invariant_is_shown(commands, database, clock, caplog) -> None:
+    await commands.grant(grant_request(100))
+    check = InvariantCheck(database.sessions, clock.ambient, timedelta(hours=1))
+    await check.check()
+    assert "an invariant is broken" not in caplog.messages
+    async with database.sessions.begin() as session:
+        await session.execute(sql("UPDATE credits.account SET posted = 101"))
+    await check.check()
+    broken = {record.invariant[:2] for record in caplog.records}
+    assert broken == {"I2", "I4"}
+    async with database.sessions.begin() as session:
+        await session.execute(sql("UPDATE credits.account SET posted = 100"))
+
+
+async def test_a_forged_posting_breaks_the_chain(commands, database, clock) -> None:
+    for number in range(3):
+        await commands.grant(grant_request(10, key=f"g{number}"))
+    async with database.sessions() as session:
+        await session.execute(sql("ALTER TABLE credits.ledger_tx DISABLE TRIGGER USER"))
+        await session.execute(sql("UPDATE credits.ledger_tx SET note = 'x' WHERE seq = 2"))
+        assert list(await offenders(session, now=clock.now())) == [
+            "I7 the hash chain of each account verifies"
+        ]
+        await session.rollback()
 
 
 @pytest.mark.parametrize("table", ["ledger_tx", "ledger_entry"])

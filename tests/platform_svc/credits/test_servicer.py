@@ -24,8 +24,7 @@ from meshkit.testing.servers import ServedMesh, serve
 from platform_svc.credits.jobs import ORGANIZATION_CREATED, SignUpGrants
 from platform_svc.credits.servicer import CreditsServicer
 from platform_svc.credits.wiring import SERVICE_NAME
-
-from ..refusals import Refusal, refusal_of
+from tests.platform_svc.refusals import Refusal, refusal_of
 
 ORG_ID = format_id("org", USER.organization_id)
 OTHER_ORG_ID = format_id("org", UUID(int=7))

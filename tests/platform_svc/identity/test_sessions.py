@@ -15,8 +15,8 @@ from reelmesh.platform.identity.v1 import identity_service_pb2 as pb
 from meshkit.context import UserPrincipal
 from meshkit.ids import parse_id
 from platform_svc.identity.jobs import Forgetting
+from tests.platform_svc.refusals import read_refusal, refusal_of
 
-from ..refusals import read_refusal, refusal_of
 from .factories import (
     EMAIL,
     PASSWORD,

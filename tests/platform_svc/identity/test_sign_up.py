@@ -14,8 +14,8 @@ from meshkit.ids import parse_id
 from meshkit.migrations import drift
 from meshkit.outbox import outbox_table
 from platform_svc.identity.tables import Base
+from tests.platform_svc.refusals import read_refusal, refusal_of
 
-from ..refusals import read_refusal, refusal_of
 from .conftest import FREE_SIGN_UPS
 from .factories import (
     EMAIL,

@@ -35,8 +35,7 @@ from platform_svc.organizations.queries import OrganizationQueries
 from platform_svc.organizations.servicer import OrganizationsServicer
 from platform_svc.organizations.tables import Base, MembershipRow, OrganizationRow, RoleRow
 from platform_svc.organizations.wiring import MIGRATIONS, SERVICE_NAME
-
-from ..refusals import Refusal, read_refusal, refusal_of
+from tests.platform_svc.refusals import Refusal, read_refusal, refusal_of
 
 ORG_ID = format_id("org", USER.organization_id)
 USER_ID = format_id("usr", USER.user_id)
