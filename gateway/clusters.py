@@ -15,7 +15,7 @@ HEALTH_INTERVAL = "1s"
 
 def clusters(topology: Topology) -> list[Json]:
     """Return every cluster of the edge."""
-    parts = [_part(upstream, topology.region) for upstream in topology.upstreams]
+    parts = [_part(upstream, topology) for upstream in topology.upstreams]
     return [*parts, _self(topology.listen)]
 
 
@@ -24,7 +24,7 @@ def socket_address(address: Address) -> Json:
     return {"socket_address": {"address": address.host, "port_value": address.port}}
 
 
-def _part(upstream: Upstream, home: str) -> Json:
+def _part(upstream: Upstream, topology: Topology) -> Json:
     hosts = [endpoint.address.host for endpoint in upstream.endpoints]
     return {
         "name": upstream.part,
@@ -33,9 +33,10 @@ def _part(upstream: Upstream, home: str) -> Json:
         "lb_policy": "LEAST_REQUEST",
         "load_assignment": {
             "cluster_name": upstream.part,
-            "endpoints": _localities(upstream, home),
+            "endpoints": _localities(upstream, topology.region),
         },
         "typed_extension_protocol_options": _http2(),
+        "per_connection_buffer_limit_bytes": topology.limits.reply_bytes_max,
         # With all servers down a call is refused at once, not sent to a dead one.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "health_checks": [

@@ -88,4 +88,6 @@ def _transcoder(topology: Topology, routes: tuple[Route, ...], proto_file: Path)
         query_param_unescape_plus=True,
         url_unescape_spec="ALL_CHARACTERS_EXCEPT_SLASH",
         max_request_body_size=topology.limits.body_bytes_max,
+        # JSON is longer than the message that it is made from.
+        max_response_body_size=2 * topology.limits.reply_bytes_max,
     )

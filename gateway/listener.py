@@ -58,6 +58,8 @@ def listener(topology: Topology, host: Json, filters: list[Json]) -> Json:
         "name": "edge",
         "address": socket_address(topology.listen),
         "filter_chains": [{"filters": [manager]}],
+        # A reply must fit in whole, because the transcoder collects it.
+        "per_connection_buffer_limit_bytes": 2 * topology.limits.reply_bytes_max,
     }
 
 

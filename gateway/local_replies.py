@@ -58,8 +58,11 @@ def local_replies() -> Json:
                 _mapper(_detail(detail), _error(UNAUTHENTICATED, reason, message))
                 for detail, (reason, message) in BY_TOKEN_FAILURE.items()
             ),
+            # Envoy answers 403 to a wrong audience, but such a caller is nobody we know.
             _mapper(
-                _status(401), _error(UNAUTHENTICATED, "TOKEN_INVALID", "the token is not valid")
+                _detail("jwt_authn_access_denied"),
+                _error(UNAUTHENTICATED, "TOKEN_INVALID", "the token is not valid"),
+                status=401,
             ),
             # The transcoder says what is wrong with the body or the query.
             _mapper(

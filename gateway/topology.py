@@ -40,6 +40,8 @@ class Limits:
     """Bounds of the edge; times in seconds, sizes in bytes."""
 
     body_bytes_max: int = 256 * 1024
+    # The largest message that the services send.
+    reply_bytes_max: int = 4 * 1024 * 1024
     unary_seconds: int = 30
     stream_seconds: int = 3600
     # Sign-up, sign-in and refresh, over all callers: argon2 is dear by design.

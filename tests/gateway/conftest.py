@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import socket
@@ -78,11 +79,18 @@ class Edge:
         async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
             while True:
                 assert self._process.returncode is None, (self.folder / "envoy.log").read_text()
-                try:
+                with contextlib.suppress(httpx.TransportError):
                     if (await client.get(f"{self.url}/healthz")).status_code == 200:
                         return
-                except httpx.TransportError:
-                    pass
+                await asyncio.sleep(0.05)  # Another process: there is nothing to wait on.
+
+    async def logged(self, text: str) -> str:
+        """Return the access log once it has the text; Envoy writes it in its own time."""
+        async with asyncio.timeout(15):
+            while True:
+                log = self.access_log.read_text()
+                if text in log:
+                    return log
                 await asyncio.sleep(0.05)  # Another process: there is nothing to wait on.
 
     async def stop(self) -> None:
@@ -178,3 +186,14 @@ def identity_service(fakes: dict[str, FakeServicer]) -> FakeServicer:
 def envoy_program() -> str:
     assert os.access(ENVOY, os.X_OK)
     return str(ENVOY)
+
+
+@pytest.fixture
+def edge_factory(tmp_path: Path):
+    """Starts an edge in front of ports where nobody listens."""
+
+    def start(change):
+        topology = change(topology_of(free_port(), free_port(), free_port()))
+        return running(Edge(topology, tmp_path / "edge"))
+
+    return start

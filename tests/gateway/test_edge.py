@@ -60,7 +60,6 @@ async def test_path_query_body_and_headers_arrive(user_http, tools) -> None:
     assert metadata["idempotency-key"] == "k1"
     assert metadata["x-request-id"] == "r1"
     assert metadata["authorization"].startswith("Bearer ")
-    assert metadata["grpc-timeout"] if "grpc-timeout" in metadata else True
     assert "x-reelmesh-service" not in metadata
     await user_http.get("/v1/runs", params={"page_size": 7, "page_token": "a+b c"})
     assert tools.calls["ListRuns"][0].page_size == 7
@@ -196,9 +195,7 @@ async def test_access_log_has_no_secrets(edge, http, tools) -> None:
     tools.answer("ListTools", tools_service_pb2.ListToolsResponse())
     headers = {"authorization": "Bearer s3cret-token", "x-request-id": "logged-1"}
     await http.get("/v1/tools?page=s3cret-query", headers=headers)
-    async with asyncio.timeout(15):
-        while "logged-1" not in (text := edge.access_log.read_text()):
-            await asyncio.sleep(0.1)  # Another process writes it, in its own time.
+    text = await edge.logged("logged-1")
     assert "s3cret" not in text
     line = next(json.loads(line) for line in text.splitlines() if "logged-1" in line)
     assert (line["method"], line["path"], line["status"]) == ("GET", "/v1/tools", 400)
