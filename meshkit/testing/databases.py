@@ -189,6 +189,8 @@ def _binaries(folder: Path) -> tuple[Path, str | None]:
     except KeyError:
         subprocess.run(["useradd", "--system", SYSTEM_USER], check=True)  # noqa: S603, S607 - fixed arguments, root's own path.
     for parent in binaries.parents:
-        parent.chmod(parent.stat().st_mode | stat.S_IXGRP | stat.S_IXOTH)
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
     shutil.chown(folder, SYSTEM_USER)
     return binaries, SYSTEM_USER

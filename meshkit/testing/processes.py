@@ -41,10 +41,15 @@ def binary(name: str) -> str:
 
 
 def start(command: Sequence[str], log: Path, *, user: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, with its output in the log file."""
+    """Start a process in a session of its own, with its output in the log file.
+
+    Where `setpriv` exists (util-linux), the process dies with the tests even if they are killed.
+    """
+    setpriv = shutil.which("setpriv")
+    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - tests choose the command.
-            command,
+            [*prefix, *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
