@@ -6,7 +6,7 @@ import math
 
 import pytest
 from google.protobuf.struct_pb2 import Struct, Value
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from business_svc.tools.structs import SIZE_BYTES_MAX, UnacceptableStruct, plain, struct_of
@@ -23,6 +23,7 @@ DOCUMENTS = st.dictionaries(
 )
 
 
+@settings(deadline=None)  # A busy machine is no failure.
 @given(DOCUMENTS)
 def test_documents_survive_the_way_there_and_back(document: dict[str, object]) -> None:
     assert plain(struct_of(document)) == document
