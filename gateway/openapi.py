@@ -2,15 +2,151 @@
 
 from __future__ import annotations
 
+import re
+
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
+
 from gateway.descriptors import Descriptors
+from gateway.errors import ERROR_SCHEMAS, error_response, errors_by_status
 from gateway.routes import Route
+from gateway.schemas import Schemas
 from gateway.typed import Json
+
+TITLE = "Reelmesh"
+DESCRIPTION = (
+    "Accounts, credits, assets and AI tools. Ids are TypeIDs, times are RFC 3339, credits are "
+    "whole numbers. Unknown fields and query parameters are refused."
+)
+SECURITY_SCHEME = "access_token"
+IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request gives the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+}
+# A comment says "answers 302" where a reply is more than a 200.
+ANSWERS = re.compile(r"\banswers (\d{3})\b")
 
 
 def openapi_document(descriptors: Descriptors, routes: tuple[Route, ...]) -> Json:
-    """Return the document."""
-    del descriptors
-    paths: Json = {}
-    for route in routes:
-        paths.setdefault(route.template, {})[route.verb.lower()] = {"operationId": route.rpc.name}
-    return {"openapi": "3.1.0", "info": {"title": "Reelmesh", "version": "v1"}, "paths": paths}
+    """Return the document of all routes, in the order of their paths."""
+    schemas = Schemas(descriptors)
+    paths: dict[str, Json] = {}
+    for route in sorted(routes, key=lambda route: (route.template, route.verb)):
+        operation = _operation(route, descriptors, schemas)
+        paths.setdefault(route.template, {})[route.verb.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": "v1", "description": DESCRIPTION},
+        "servers": [{"url": "/"}],
+        "tags": _tags(descriptors, routes),
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted({**schemas.components, **ERROR_SCHEMAS}.items())),
+            "securitySchemes": {
+                SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+            },
+        },
+    }
+
+
+def _tags(descriptors: Descriptors, routes: tuple[Route, ...]) -> list[Json]:
+    services = sorted({route.rpc.service for route in routes})
+    return [
+        {"name": _tag(service), "description": descriptors.comments.get(service, "")}
+        for service in services
+    ]
+
+
+def _tag(service: str) -> str:
+    """Return "identity" for `reelmesh.platform.identity.v1.IdentityService`."""
+    return service.split(".")[2]
+
+
+def _operation(route: Route, descriptors: Descriptors, schemas: Schemas) -> Json:
+    comment = descriptors.comments.get(f"{route.rpc.service}.{route.rpc.name}", "")
+    about, _, errors = comment.partition("Errors:")
+    operation: Json = {
+        "operationId": route.rpc.name,
+        "tags": [_tag(route.rpc.service)],
+        "summary": _summary(route.rpc.name, about),
+        "description": about.strip(),
+        "security": [] if route.is_open else [{SECURITY_SCHEME: []}],
+    }
+    parameters = _parameters(route, descriptors, schemas)
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        operation["requestBody"] = _request_body(route, descriptors, schemas)
+    operation["responses"] = {
+        **_reply(route, about, schemas),
+        **{
+            str(status): error_response("; ".join(reasons))
+            for status, reasons in errors_by_status(errors, is_open=route.is_open).items()
+        },
+        "default": error_response("Any other error."),
+    }
+    return operation
+
+
+def _summary(name: str, about: str) -> str:
+    """Return the first sentence of a comment without the method's name, with which it begins."""
+    sentence = about.strip().partition(". ")[0].rstrip(".").removeprefix(f"{name} ")
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _parameters(route: Route, descriptors: Descriptors, schemas: Schemas) -> list[Json]:
+    message = descriptors.message(route.request_type)
+    parameters = []
+    for field in message.field:
+        in_path = field.name in route.variables
+        if not in_path and (route.body or not _fits_query(field)):
+            continue
+        schema = schemas.field(route.request_type, field, is_request=True)
+        description = schema.pop("description", "")
+        parameters.append(
+            {
+                "name": field.name,
+                "in": "path" if in_path else "query",
+                "required": in_path,
+                **({"description": description} if description else {}),
+                "schema": schema,
+            }
+        )
+    if route.verb != "GET":
+        parameters.append(IDEMPOTENCY_KEY)
+    return parameters
+
+
+def _fits_query(field: Field) -> bool:
+    return field.type != Field.TYPE_MESSAGE
+
+
+def _request_body(route: Route, descriptors: Descriptors, schemas: Schemas) -> Json:
+    if route.body == "*":
+        schema = schemas.request(route.request_type, without=route.variables)
+    else:
+        fields = descriptors.message(route.request_type).field
+        field = next(field for field in fields if field.name == route.body)
+        schema = schemas.field(route.request_type, field, is_request=True)
+    # An empty body is an empty message, whose fields the service then misses by name.
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def _reply(route: Route, about: str, schemas: Schemas) -> Json:
+    reference = schemas.reply(route.response_type)
+    if route.is_stream:
+        schema = {
+            "type": "string",
+            "description": "Server-sent events; the data of each is one JSON object.",
+        }
+        content = {"text/event-stream": {"schema": schema, "x-data-schema": reference}}
+    else:
+        content = {"application/json": {"schema": reference}}
+    match = ANSWERS.search(about)
+    if match is None:
+        return {"200": {"description": "Done.", "content": content}}
+    location = {"schema": {"type": "string", "format": "uri"}, "required": True}
+    redirect = {"description": "Go there.", "headers": {"Location": location}, "content": content}
+    return {match[1]: redirect}
