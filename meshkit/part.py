@@ -16,6 +16,7 @@ from meshkit.authorization import ActiveOrganizationAuthorizer
 from meshkit.bus import EventBus
 from meshkit.clock import Ambient
 from meshkit.config import Environment, InvalidConfiguration
+from meshkit.errors import Unavailable
 from meshkit.migrations import upgrade
 from meshkit.object_store import S3ObjectStore, S3Settings
 from meshkit.outbox import OutboxRelay
@@ -139,7 +140,8 @@ def run_part(
 
     `settings` are the readers of the services' own settings. They are called before anything is
     opened, so that one start reports every problem of the configuration; the openers read again.
-    Ends the process with status 2 if the configuration is bad and 1 if it cannot listen.
+    Ends the process with status 2 if the configuration is bad, and 1 if the part cannot listen or
+    something that it needs is away.
     """
     environment = Environment(os.environ)
     part_settings = PartSettings.from_environment(environment, channels=channels, objects=objects)
@@ -153,8 +155,9 @@ def run_part(
     telemetry.configure(name, log_level=part_settings.log_level)
     try:
         run(lambda: _serve(name, environment, part_settings, openers))
-    except AddressUnavailable as error:
-        sys.exit(f"{name}: {error}")
+    except (AddressUnavailable, Unavailable, OSError) as error:
+        _log.error("the part could not start", extra={"part": name, "error": repr(error)})
+        sys.exit(f"{name} could not start: {error}")
 
 
 async def open_services(

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, DateTime, ExceptionContext, LargeBinary, Meta
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import Session
 
 from meshkit.config import Environment
-from meshkit.errors import ServiceError
+from meshkit.errors import ServiceError, Unavailable
 
 T = TypeVar("T")
 
@@ -35,6 +35,8 @@ ATTEMPTS_MAX: Final = 3
 JITTER_SECONDS_MAX: Final = 0.05
 # SQLSTATE 40001 serialization_failure, 40P01 deadlock_detected.
 ABORTED_STATES: Final = frozenset({"40001", "40P01"})
+# 53300 too_many_connections, 57P01 admin_shutdown, 57P02 crash_shutdown, 57P03 cannot_connect_now.
+AWAY_STATES: Final = frozenset({"53300", "57P01", "57P02", "57P03"})
 # Constraint names must be stable, since migrations and refusals name them.
 NAMING_CONVENTION: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -60,6 +62,15 @@ class TransactionAborted(ServiceError):
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.ABORTED
     reason: ClassVar[str] = "TRANSACTION_ABORTED"
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres cannot be reached, or the connection was lost in the middle of the call.
+
+    What was sent last may have been committed; repeating an idempotent call is safe.
+    """
+
+    reason: ClassVar[str] = "DATABASE_UNAVAILABLE"
 
 
 class Database:
@@ -147,6 +158,7 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
         url, pool_size=pool_size, max_overflow=0, pool_timeout=10, pool_pre_ping=True
     )
     sqlalchemy_event.listen(engine.sync_engine, "handle_error", _map_error)
+    sqlalchemy_event.listen(engine.sync_engine, "do_connect", _connect)
     return engine
 
 
@@ -205,6 +217,17 @@ def driver_url(url: str) -> str:
 
 
 def _map_error(context: ExceptionContext) -> None:
+    if context.is_pre_ping:
+        return  # The pool itself replaces a connection that turns out to be dead.
     state = getattr(context.original_exception, "sqlstate", None)
     if state in ABORTED_STATES:
         raise TransactionAborted("the transaction met another one; try again")
+    if context.is_disconnect or state in AWAY_STATES:
+        raise DatabaseUnavailable("the database is away; try again")
+
+
+def _connect(dialect: Dialect, _record: object, args: list[Any], options: dict[str, Any]) -> Any:
+    try:
+        return dialect.connect(*args, **options)
+    except OSError as error:
+        raise DatabaseUnavailable("the database cannot be reached; try again") from error

@@ -21,7 +21,7 @@ class Signal(Generic[T]):
         """Hand a value to whoever waits; never blocks."""
         self._values.put_nowait(value)
 
-    async def wait(self, timeout: float = 5.0) -> T:  # noqa: ASYNC109 - a bound for one wait.
+    async def wait(self, timeout: float = 20.0) -> T:  # noqa: ASYNC109 - a bound for one wait.
         """Give the next value.
 
         Raises:
@@ -38,7 +38,7 @@ class Signal(Generic[T]):
         return values
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], timeout: float = 5.0) -> None:  # noqa: ASYNC109 - a bound for one wait.
+async def eventually(holds: Callable[[], Awaitable[bool]], timeout: float = 20.0) -> None:  # noqa: ASYNC109 - a bound for one wait.
     """Wait until a fact about a store holds, for what emits no signal.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from meshkit.errors import Unavailable
 from meshkit.object_store import ObjectStore, ObjectTooLarge
 from platform_svc.assets.asset import PIXELS_MAX, Contents, Dimensions, Flaw
 
 PROBE: Final = Path(__file__).parent / "picture_probe.py"
-PROBE_SECONDS_MAX: Final = 20
+PROBE_SECONDS_MAX: Final = 30
 # Each takes up to a gigabyte and a core for a moment.
 CONCURRENCY: Final = 2
 
@@ -62,7 +64,11 @@ class Verifier:
 
 
 async def probe(file: Path, content_type: str, *, pixels_max: int) -> Dimensions | Flaw:
-    """Decode a picture in a process of its own and give its size or its flaw."""
+    """Decode a picture in a process of its own and give its size or its flaw.
+
+    Raises:
+        Unavailable: the machine was too busy for a verdict.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-I", "-B", str(PROBE), str(file), content_type, str(pixels_max)),
@@ -76,17 +82,28 @@ async def probe(file: Path, content_type: str, *, pixels_max: int) -> Dimensions
         async with asyncio.timeout(PROBE_SECONDS_MAX):
             output, _ = await process.communicate()
     except TimeoutError:
-        return Flaw.TOO_COSTLY
+        # The bound on processor time is what stops a hostile file; this is a busy machine.
+        raise Unavailable("the verification took too long; try again") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    status = process.returncode
-    assert status is not None
-    if status != 0:
-        # Killed by a limit, or crashed in a decoder: either way no picture to keep.
-        return Flaw.TOO_COSTLY if status < 0 else Flaw.NOT_DECODABLE
+    flaw = _flaw_of(process.returncode)
+    if flaw is not None:
+        return flaw
     answer = json.loads(output)
     if "flaw" in answer:
         return Flaw(answer["flaw"])
     return Dimensions(answer["width"], answer["height"])
+
+
+def _flaw_of(status: int | None) -> Flaw | None:
+    if status == 0:
+        return None
+    if status == -signal.SIGXCPU:
+        return Flaw.TOO_COSTLY
+    if status in {-signal.SIGKILL, -signal.SIGTERM}:
+        # From outside, such as by a kernel that is short of memory: no verdict on the file.
+        raise Unavailable("the verification was ended; try again")
+    # The program failed or crashed in a decoder: no picture to keep.
+    return Flaw.NOT_DECODABLE

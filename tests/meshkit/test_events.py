@@ -12,7 +12,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from meshkit.bus import EventBus
 from meshkit.clock import Ambient
 from meshkit.inbox import FAILED, Event, EventConsumer, already_seen
-from meshkit.outbox import OutboxRelay, add_event, outbox_table
+from meshkit.outbox import PUBLISHED, OutboxRelay, add_event, outbox_table
 from meshkit.postgres import Database
 from meshkit.tasks import Supervisor
 from meshkit.testing.nats import NatsServer
@@ -115,11 +115,15 @@ async def test_several_relays_publish_each_event_once(
     async def handle(event: Event) -> None:
         arrived.emit(event)
 
+    before = PUBLISHED.labels(schema="sample")._value.get()
     ids = await write(database, subject, *(str(number) for number in range(250)))
     async with consuming(bus, subject, handle, concurrency=16), relaying(database, bus, count=4):
         seen = [(await arrived.wait()).id for _ in ids]
+        await eventually(lambda: nothing_pending(database))
     assert sorted(seen) == sorted(ids)
     assert arrived.drain() == []
+    # The server would have hidden a second publication under the same id.
+    assert PUBLISHED.labels(schema="sample")._value.get() - before == 250
 
 
 async def test_a_row_published_twice_is_stored_once(

@@ -76,7 +76,7 @@ async def running(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess
 async def health(address: str) -> int:
     async with grpc.aio.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        reply = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30)
+        reply = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=90)
     return int(reply.status)
 
 
@@ -99,14 +99,14 @@ async def test_a_part_migrates_serves_relays_and_drains(variables: dict[str, str
                     count = sa.select(sa.func.count()).select_from(outbox_table("sample"))
                     return await session.scalar(count) == 0
 
-            await eventually(relayed, timeout=10)
+            await eventually(relayed, timeout=30)
         address = f"http://{variables['REELMESH_METRICS_LISTEN']}/metrics"
         metrics = await asyncio.to_thread(
-            lambda: urllib.request.urlopen(address, timeout=5).read().decode()
+            lambda: urllib.request.urlopen(address, timeout=30).read().decode()
         )
         assert 'reelmesh_outbox_published_total{schema="sample"} 1.0' in metrics
         process.send_signal(signal.SIGTERM)
-        _, log = await asyncio.wait_for(process.communicate(), 20)
+        _, log = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 0
     messages = [json.loads(line)["message"] for line in log.decode().splitlines()]
     assert messages[-1] == "part stopped"
@@ -118,9 +118,20 @@ async def test_every_problem_of_the_configuration_is_told_at_once(
     variables |= {"SAMPLE_SIZE": "11", "REELMESH_DATABASE_URL": "mysql://x"}
     del variables["REELMESH_NATS_URL"]
     async with running(variables) as process:
-        _, log = await asyncio.wait_for(process.communicate(), 20)
+        _, log = await asyncio.wait_for(process.communicate(), 90)
     assert process.returncode == 2
     assert b"3 problem(s)" in log
     for name in (b"SAMPLE_SIZE", b"REELMESH_DATABASE_URL", b"REELMESH_NATS_URL"):
         assert name in log
+    assert b"Traceback" not in log
+
+
+async def test_a_database_that_is_away_ends_the_start_without_a_traceback(
+    variables: dict[str, str],
+) -> None:
+    variables |= {"REELMESH_DATABASE_URL": "postgresql+asyncpg://u@127.0.0.1:1/x"}
+    async with running(variables) as process:
+        _, log = await asyncio.wait_for(process.communicate(), 90)
+    assert process.returncode == 1
+    assert b"could not start" in log
     assert b"Traceback" not in log

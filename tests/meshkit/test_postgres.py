@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from meshkit.config import Environment
 from meshkit.postgres import (
     Database,
+    DatabaseUnavailable,
     TransactionAborted,
     after_commit,
     database_url,
@@ -18,7 +19,7 @@ from meshkit.postgres import (
     schema_of,
     violated_constraint,
 )
-from meshkit.testing.databases import Databases
+from meshkit.testing.databases import Databases, PostgresServer
 
 NOTES = sa.table("notes", sa.column("id", sa.Uuid), sa.column("text"), schema="sample")
 
@@ -110,10 +111,37 @@ async def test_savepoint_sessions_leave_nothing_behind(
             assert texts == ["same"]
 
 
-async def test_ping_fails_without_a_server() -> None:
+async def test_a_server_that_is_away_is_reported_as_unavailable() -> None:
     async with Database("postgresql+asyncpg://u@127.0.0.1:1/x", schema="sample") as database:
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(DatabaseUnavailable):
             await database.ping()
+
+
+async def end_connections(postgres: PostgresServer, database: Database) -> None:
+    admin = await postgres.connect()
+    name = sa.make_url(database.url).database
+    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+    await admin.fetch(query, name)
+    await admin.close()
+
+
+async def test_a_connection_lost_in_a_transaction_is_reported_as_unavailable(
+    database: Database, postgres: PostgresServer
+) -> None:
+    session = database.sessions()
+    await session.execute(note("x"))
+    await end_connections(postgres, database)
+    with pytest.raises(DatabaseUnavailable):
+        await session.execute(note("y"))
+    await session.close()
+
+
+async def test_idle_connections_that_died_are_replaced(
+    database: Database, postgres: PostgresServer
+) -> None:
+    await database.ping()
+    await end_connections(postgres, database)
+    await database.ping()
 
 
 def test_the_password_of_the_file_goes_into_the_url(tmp_path) -> None:
