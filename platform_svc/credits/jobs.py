@@ -12,6 +12,7 @@ from reelmesh.platform.organizations.v1 import organizations_events_pb2 as event
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
+from meshkit.errors import IdempotencyKeyReused
 from meshkit.ids import parse_id
 from meshkit.inbox import Event
 from meshkit.tasks import periodic
@@ -96,5 +97,10 @@ class SignUpGrants:
         """Book the grant of the organization that the event names."""
         created = event.parse(events.OrganizationCreated)
         org_id = parse_id("org", created.org_id, field="org_id")
-        if created.kind == "personal" and self.amount_credits > 0:
+        if created.kind != "personal" or self.amount_credits == 0:
+            return
+        try:
             await self.commands.grant(sign_up_grant(org_id, created.org_id, self.amount_credits))
+        except IdempotencyKeyReused:
+            # Booked before the setting was changed; delivering this again would change nothing.
+            logger.info("sign-up grant has another amount", extra={"org_id": created.org_id})

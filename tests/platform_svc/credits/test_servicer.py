@@ -263,6 +263,8 @@ async def test_the_event_of_an_organization_books_the_grant_once(
     await job.handle(event)
     # What identity books at sign-up is the same grant.
     await platform.GrantCredits(grant(amount_credits=500, note="Welcome"))
+    # A redelivery after the setting was changed is no failure, or it would come for ever.
+    await SignUpGrants(commands, amount_credits=400).handle(event)
     assert (await user.GetBalance(BALANCE)).total == 500
 
 
