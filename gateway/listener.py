@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from gateway import typed
@@ -43,7 +42,7 @@ def listener(topology: Topology, host: Json, filters: list[Json]) -> Json:
         stat_prefix="edge",
         codec_type="AUTO",
         server_name=SERVER_NAME,
-        access_log=[_access_log(Path(topology.access_log))],
+        access_log=[_access_log(topology.access_log)],
         route_config={
             "name": "public",
             "virtual_hosts": [host],
@@ -100,10 +99,17 @@ def _strictness() -> dict[str, Any]:
     }
 
 
-def _access_log(file: Path) -> Json:
+def _access_log(file: str | None) -> Json:
+    log_format = {"json_format": LOGGED, "omit_empty_values": True}
+    if file is None:
+        return typed.extension(
+            "envoy.access_loggers.stdout",
+            "access_loggers.stream.v3.StdoutAccessLog",
+            log_format=log_format,
+        )
     return typed.extension(
         "envoy.access_loggers.file",
         "access_loggers.file.v3.FileAccessLog",
-        path=str(file),
-        log_format={"json_format": LOGGED, "omit_empty_values": True},
+        path=file,
+        log_format=log_format,
     )

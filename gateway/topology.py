@@ -54,7 +54,7 @@ class Topology:
     """Where the edge listens, whom it forwards to, and whose tokens it takes.
 
     `admin` is Envoy's own administration page, for operators on the same machine only; without
-    it there is none. `access_log` is a file; the default is the standard output.
+    it there is none. `access_log` is a file; without one the log goes to the standard output.
     """
 
     listen: Address
@@ -64,6 +64,6 @@ class Topology:
     audience: str = DEFAULT_AUDIENCE
     # Browser origins that may call; "*" lets all, without cookies (tokens travel in a header).
     allowed_origins: tuple[str, ...] = ("*",)
-    access_log: str = "/dev/stdout"
+    access_log: str | None = None
     region: str = "home"
     limits: Limits = field(default_factory=Limits)

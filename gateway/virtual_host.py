@@ -17,8 +17,6 @@ RATE_LIMIT = "envoy.filters.http.local_ratelimit"
 TRANSCODER = "envoy.filters.http.grpc_json_transcoder"
 CORS = "envoy.filters.http.cors"
 AUTH_PREFIX = "/v1/auth/"
-# An open stream without a word for this long is taken for dead.
-STREAM_IDLE = "600s"
 NOT_CACHED = [{"header": {"key": "cache-control", "value": "no-cache"}}]
 
 
@@ -102,7 +100,8 @@ def _grpc_route(route: Route, limits: Limits) -> Json:
         "max_stream_duration": {"grpc_timeout_header_max": f"{seconds}s"},
     }
     if route.is_stream:
-        action["idle_timeout"] = STREAM_IDLE
+        # A run may wait in its queue for long without a word.
+        action["idle_timeout"] = f"{seconds}s"
     if route.is_idempotent and not route.is_stream:
         action["retry_policy"] = _retries()
     rule: Json = {

@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -157,17 +158,19 @@ def _fresh_fakes(fakes: dict[str, FakeServicer], edge_identity: TestIdentity) ->
     answer_jwks(fakes["identity"], edge_identity)
 
 
-@pytest.fixture
+# Making a client takes longer than most tests, because it reads the certificate store.
+@pytest.fixture(scope="session")
 async def http(edge: Edge) -> AsyncIterator[httpx.AsyncClient]:
     """A client without credentials."""
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as client:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def user_http(edge: Edge, edge_identity: TestIdentity) -> AsyncIterator[httpx.AsyncClient]:
     """A signed-in client."""
-    headers = {"authorization": f"Bearer {edge_identity.user_token()}"}
+    token = edge_identity.user_token(lifetime=timedelta(minutes=15))
+    headers = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=edge.url, headers=headers, trust_env=False) as client:
         yield client
 

@@ -13,7 +13,7 @@ from reelmesh.platform.assets.v1 import assets_service_pb2, assets_service_pb2_g
 from reelmesh.platform.credits.v1 import credits_service_pb2, credits_service_pb2_grpc
 from reelmesh.platform.identity.v1 import identity_service_pb2
 
-from meshkit.errors import InvalidRequest
+from meshkit.errors import InvalidRequest, Unavailable
 from meshkit.ids import format_id
 from meshkit.testing.fakes import Reply
 from meshkit.testing.identity import USER
@@ -126,6 +126,15 @@ async def test_empty_body_is_an_empty_message(user_http, identity_service) -> No
     assert (await user_http.post("/v1/auth/sign-out")).status_code == 200
     assert (await user_http.post("/v1/auth/sign-out", json={})).status_code == 200
     assert len(identity_service.calls["SignOut"]) == 2
+
+
+async def test_only_harmless_calls_are_repeated(user_http, tools) -> None:
+    tools.answer("GetRun", Unavailable("once"), tools_service_pb2.Run(run_id="run_1"))
+    reply = await user_http.get("/v1/runs/run_1")
+    assert (reply.status_code, len(tools.calls["GetRun"])) == (200, 2)
+    tools.answer("RunTool", Unavailable("once"), tools_service_pb2.Run(run_id="run_1"))
+    reply = await user_http.post("/v1/tools/x:run", json={})
+    assert (reply.status_code, len(tools.calls["RunTool"])) == (503, 1)
 
 
 async def test_grpc_callers_use_the_same_door(edge, edge_identity, tools) -> None:

@@ -18,7 +18,9 @@ from reelmesh.platform.identity.v1 import identity_service_pb2
 from gateway.topology import Limits
 from meshkit.ids import format_id
 from meshkit.keys import create_private_key, read_private_key, thumbprint
+from meshkit.server import ServerSettings
 from meshkit.testing.identity import USER
+from meshkit.testing.servers import serve
 
 RUN = "/v1/tools/text-to-image:run"
 SIGN_UP = "/v1/auth/sign-up"
@@ -347,6 +349,16 @@ class TestOutages:
             assert reply.status_code == 503
             assert reason_of(reply) == "UNAVAILABLE"
 
+    async def test_part_that_comes_back(self, edge_factory, edge_identity, tools) -> None:
+        tools.always("ListTools", tools_service_pb2.ListToolsResponse())
+        async with edge_factory(lambda topology: topology) as edge:
+            assert (await get_when_up(edge, "/v1/tools")).status_code == 503
+            business = edge.topology.upstreams[1].endpoints[0].address
+            settings = ServerSettings(f"{business.host}:{business.port}", drain_seconds=0)
+            async with serve(tools.service(), identity=edge_identity, settings=settings):
+                assert await status_in_time(edge, 200) == 200
+            assert await status_in_time(edge, 503) == 503
+
     async def test_sign_in_is_limited(self, spare_edge) -> None:
         async with spare_edge(Limits(auth_requests_per_second=3)) as edge:
             await get_when_up(edge, "/v1/tools")
@@ -358,6 +370,16 @@ class TestOutages:
             assert limited
             assert reason_of(limited[0]) == "RATE_LIMITED"
             assert limited[0].headers["retry-after"] == "1"
+
+
+async def status_in_time(edge, wanted: int) -> int:
+    """Return the status of an open call once it is the wanted one; health is seen by polling."""
+    async with asyncio.timeout(20):
+        while True:
+            status = (await get_when_up(edge, "/v1/tools")).status_code
+            if status == wanted:
+                return status
+            await asyncio.sleep(0.05)
 
 
 async def get_when_up(edge, path, headers=None) -> httpx.Response:
