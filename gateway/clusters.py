@@ -10,7 +10,11 @@ from gateway.typed import Json
 
 SELF = "edge"
 CONNECT_TIMEOUT = "1s"
-HEALTH_INTERVAL = "1s"
+# A dead server refuses connections at once, so checks may be patient with a busy one; one that
+# comes back is found within a second.
+HEALTH_TIMEOUT = "5s"
+HEALTH_INTERVAL = "2s"
+UNHEALTHY_INTERVAL = "1s"
 
 
 def clusters(topology: Topology) -> list[Json]:
@@ -41,11 +45,11 @@ def _part(upstream: Upstream, topology: Topology) -> Json:
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "health_checks": [
             {
-                "timeout": "1s",
+                "timeout": HEALTH_TIMEOUT,
                 "interval": HEALTH_INTERVAL,
                 "no_traffic_interval": HEALTH_INTERVAL,
-                "unhealthy_interval": HEALTH_INTERVAL,
-                "unhealthy_threshold": 2,
+                "unhealthy_interval": UNHEALTHY_INTERVAL,
+                "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 "grpc_health_check": {},
             }

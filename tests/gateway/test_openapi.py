@@ -107,6 +107,7 @@ async def test_real_reply_fits_its_schema(document, user_http: httpx.AsyncClient
     tools.answer("GetRun", run, tools_service_pb2.Run())
     for _ in range(2):
         reply = await user_http.get("/v1/runs/run_1")
+        assert reply.status_code == 200, reply.text
         errors = list(validator(document, "Run").iter_errors(reply.json()))
         assert not errors, errors
 
