@@ -112,9 +112,14 @@ async def test_an_intent_is_not_a_run_yet(process: Process, installation: Instal
     with pytest.raises(grpc.aio.AioRpcError):
         await process.stub.RunTool(run_request(request_id="k"))
     [row] = await installation.rows()
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await get(process, format_id("run", row.id))
-    assert reason(refused.value) == "RUN_NOT_FOUND"
+    request = {"run_id": format_id("run", row.id)}
+    for call in (
+        process.stub.GetRun(pb.GetRunRequest(**request)),
+        process.stub.CancelRun(pb.CancelRunRequest(**request)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert reason(refused.value) == "RUN_NOT_FOUND"
     assert (await process.stub.ListRuns(pb.ListRunsRequest())).runs == []
 
 

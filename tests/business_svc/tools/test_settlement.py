@@ -12,6 +12,7 @@ from reelmesh.business.tools.v1 import tools_service_pb2 as pb
 from sqlalchemy import select
 
 from business_svc.tools.tables import OutboxEvent
+from meshkit.testing.signals import eventually
 
 from .fakes import BUSY, after, closed, missing
 from .harness import Installation, Process, run_request
@@ -118,6 +119,36 @@ async def test_the_end_may_be_heard_before_the_submission_is_recorded(
     await process.tools.reconciler.run_once()
     assert (await get(process, run.run_id)).state == "succeeded"
     await installation.check()
+
+
+async def test_a_job_that_ended_before_its_submission_was_recorded_is_settled_at_once(
+    process: Process, installation: Installation
+) -> None:
+    installation.inference.servicer.answer("SubmitJob", after(installation.inference.submit))
+    run = await process.stub.RunTool(run_request())
+    await installation.inference.finish(run.run_id)
+    installation.clock.advance(seconds=10)
+    await process.tools.reconciler.run_once()
+    assert (await get(process, run.run_id)).state == "succeeded"
+    await installation.check()
+
+
+async def test_a_process_begins_with_a_look_at_every_active_run(
+    installation: Installation,
+) -> None:
+    async with installation.process() as process:
+        run = await process.stub.RunTool(run_request())
+    # The end is told to a process that dies; time stands still, so no look is due.
+    await installation.inference.finish(run.run_id)
+    async with installation.process() as process:
+        loop = asyncio.create_task(process.tools.reconciler.run())
+
+        async def settled() -> bool:
+            return (await installation.rows())[0].phase == "settled"
+
+        await eventually(settled)
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
 
 
 async def test_outputs_that_do_not_verify_fail_the_run_and_free_the_credits(
