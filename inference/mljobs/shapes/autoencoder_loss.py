@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 KL_WEIGHT = 1e-4
 EDGE_WEIGHT = 4.0
 LATENT_NOISE = 0.08
+SHARPENING_NOISE_MAX = 0.2
+"""Noise on the code while the decoder alone is trained, in units of the spread of the codes."""
 
 
 def _steps(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,4 +53,21 @@ def autoencoder_loss(
     decoded = autoencoder.decode(mean + spread * noise).sample.float()
     divergence = 0.5 * (mean**2 + deviation**2 - 1 - 2 * deviation.log()).mean()
     loss = reconstruction_loss(decoded, pictures) + KL_WEIGHT * divergence
+    return loss, float((decoded.detach() - pictures).pow(2).mean())
+
+
+def decoder_loss(
+    autoencoder: AutoencoderKL, pictures: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, float]:
+    """The loss of the decoder alone, from codes with more or less noise, and the squared error.
+
+    The codes stay what they are, so a denoiser of them stays right.
+    """
+    with torch.no_grad():
+        codes = autoencoder.encode(pictures).latent_dist.mean.float()
+    noise = torch.randn(codes.shape, generator=generator)
+    amounts = torch.rand((len(codes), 1, 1, 1), generator=generator) * SHARPENING_NOISE_MAX
+    amounts = amounts / autoencoder.config.scaling_factor
+    decoded = autoencoder.decode(codes + (amounts * noise).to(codes.device)).sample.float()
+    loss = reconstruction_loss(decoded, pictures)
     return loss, float((decoded.detach() - pictures).pow(2).mean())

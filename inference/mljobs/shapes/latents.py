@@ -1,8 +1,8 @@
-"""Coded pictures, made once and reused: coding afresh at each step would cost too much."""
+"""Coded pictures, made once and reused: coding every picture afresh would cost too much."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,47 +16,58 @@ if TYPE_CHECKING:
     from inference.mljobs.shapes.batches import Stream
     from inference.mljobs.shapes.scenes import Scene
 
-ENCODE_BATCH = 128
+CHUNK_PICTURES = 64
+START_PICTURES = 4096
+PICTURES_PER_STEP = 8
 
 
-@dataclass(frozen=True, slots=True)
+@torch.no_grad()
+def code_means(autoencoder: AutoencoderKL, pictures: torch.Tensor, device: str) -> torch.Tensor:
+    """The means of the codes of a batch, not scaled."""
+    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device, torch.bfloat16):
+        means: torch.Tensor = autoencoder.encode(pictures).latent_dist.mean
+    return means.float()
+
+
+@dataclass(slots=True)
 class LatentBank:
-    """Scenes and the means of their codes, scaled to a spread of one."""
+    """Scenes and the means of their codes, scaled to a spread of one.
 
-    scenes: list[Scene]
-    codes: torch.Tensor
+    It grows while training goes on, so that training starts soon; what it holds at a step
+    depends on the seed and the step alone.
+    """
+
+    autoencoder: AutoencoderKL
+    stream: Stream
+    pictures_max: int
+    device: str = "cpu"
+    scenes: list[Scene] = field(default_factory=list)
+    chunks: list[torch.Tensor] = field(default_factory=list)
+
+    def grow(self, step: int) -> None:
+        """Hold as many pictures as belong to a step."""
+        due = min(self.pictures_max, START_PICTURES + PICTURES_PER_STEP * step)
+        while len(self.scenes) < due:
+            rng = self.stream.generator(len(self.chunks))
+            scenes, pictures = draw_batch(rng, CHUNK_PICTURES, self.device)
+            codes = code_means(self.autoencoder, pictures, self.device)
+            self.chunks.append((codes * self.autoencoder.config.scaling_factor).half().cpu())
+            self.scenes += scenes
 
     def sample(self, rng: np.random.Generator, size: int) -> tuple[torch.Tensor, list[Scene]]:
         """A random batch; each picture comes with its scene, for a fresh caption."""
-        rows = rng.integers(len(self.scenes), size=size)
-        return self.codes[torch.from_numpy(rows)], [self.scenes[row] for row in rows]
+        rows = [int(row) for row in rng.integers(len(self.scenes), size=size)]
+        codes = [self.chunks[row // CHUNK_PICTURES][row % CHUNK_PICTURES] for row in rows]
+        return torch.stack(codes), [self.scenes[row] for row in rows]
 
 
-@torch.no_grad()
-def encode_bank(
-    autoencoder: AutoencoderKL, stream: Stream, pictures: int, device: str = "cpu"
-) -> LatentBank:
-    """Draw and encode pictures by seed, with the autoencoder's own scaling factor."""
-    scenes: list[Scene] = []
-    codes: list[torch.Tensor] = []
-    while len(scenes) < pictures:
-        drawn, batch = draw_batch(stream.generator(len(codes)), ENCODE_BATCH, device)
-        with torch.autocast(device, torch.bfloat16):
-            means = autoencoder.encode(batch).latent_dist.mean
-        codes.append((means.float() * autoencoder.config.scaling_factor).half().cpu())
-        scenes += drawn
-    return LatentBank(scenes, torch.cat(codes))
-
-
-@torch.no_grad()
 def measure_scaling_factor(
     autoencoder: AutoencoderKL, stream: Stream, device: str = "cpu"
 ) -> float:
-    """One over the spread of the codes of a few batches."""
+    """One over the spread of the codes of a few hundred pictures."""
     codes = [
-        autoencoder.encode(
-            draw_batch(stream.generator(step), ENCODE_BATCH, device)[1]
-        ).latent_dist.mean
+        code_means(autoencoder, draw_batch(stream.generator(step), 128, device)[1], device)
         for step in range(4)
     ]
-    return float(1 / torch.cat(codes).float().std())
+    return float(1 / torch.cat(codes).std())

@@ -1,4 +1,4 @@
-"""The two lessons: pictures to code and back, then captions and noise to code."""
+"""The lessons: pictures to code and back, code to crisp pictures, caption and noise to code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from inference.mljobs.shapes.autoencoder_loss import autoencoder_loss
+from inference.mljobs.shapes.autoencoder_loss import autoencoder_loss, decoder_loss
 from inference.mljobs.shapes.batches import caption_batch, crop_batch, draw_batch
 from inference.mljobs.shapes.networks import TRAINING_TIMESTEPS, build_scheduler
 
@@ -59,6 +59,25 @@ class AutoencoderLesson:
 
 
 @dataclass(slots=True)
+class DecoderLesson:
+    """Draw crisp pictures from codes that are a little off, as a denoiser's are."""
+
+    autoencoder: AutoencoderKL
+    stream: Stream
+    batch: int
+    device: str = "cpu"
+
+    def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """The loss of one step and the squared error beside it."""
+        rng = self.stream.generator(step)
+        pictures = draw_batch(rng, self.batch, self.device)[1]
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16):
+            loss, error = decoder_loss(self.autoencoder, pictures, noise_source(rng))
+        return loss, {"squared_error": error}
+
+
+@dataclass(slots=True)
 class DenoiserLesson:
     """Predict the velocity of noised codes from caption and time."""
 
@@ -73,6 +92,7 @@ class DenoiserLesson:
     def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """The loss of one step."""
         rng = self.stream.generator(step)
+        self.bank.grow(step)
         codes, scenes = self.bank.sample(rng, self.batch)
         captions = caption_batch(scenes, rng, EMPTY_CAPTION_SHARE)
         noise_from = noise_source(rng)

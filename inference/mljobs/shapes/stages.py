@@ -39,6 +39,8 @@ class Plan:
     learning_rate: float
     average_decay: float
     checkpoint_seconds: float = 120.0
+    share_every_steps: int = 1
+    """1 averages the gradients of each step; more averages the weights that often."""
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: a warm-up, a plateau, then a straight line to zero."""
@@ -112,15 +114,22 @@ class Stage:
         self.step = state["step"]
         return True
 
+    def is_shared(self, step: int) -> bool:
+        """Whether all workers hold the same weights after this many steps."""
+        return step % self.plan.share_every_steps == 0 or step == self.plan.steps
+
     def _learn(self, lesson: Lesson, team: Team) -> dict[str, float]:
         for group in self._optimiser.param_groups:
             group["lr"] = self.plan.rate(self.step)
         loss, figures = lesson.loss(self.step)
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
-        team.average_gradients(self.weights)
+        if self.plan.share_every_steps == 1:
+            team.average([it.grad for it in self.weights if it.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(self.weights, GRADIENT_NORM_MAX)
         self._optimiser.step()
+        if self.plan.share_every_steps > 1 and self.is_shared(self.step + 1):
+            team.average(self.weights)
         self.average.update(self.weights, self.step)
         self.step += 1
         return {"loss": float(loss.detach()), "gradient_norm": float(norm), **figures}
@@ -138,6 +147,8 @@ class Stage:
                     stage=self.name, step=self.step, steps=self.plan.steps,
                     rate=self.plan.rate(self.step), seconds_per_step=round(pace, 4),
                 )  # fmt: skip
+            if not self.is_shared(self.step):
+                continue
             if team.leads and now - saved > self.plan.checkpoint_seconds:
                 self.save()
                 saved = now

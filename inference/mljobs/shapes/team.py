@@ -1,4 +1,7 @@
-"""The processes that train together: each draws its own batches, gradients are averaged.
+"""The processes that train together: each draws its own batches, what they learn is averaged.
+
+Either the gradients are averaged at each step, or each process steps alone and the weights are
+averaged every few steps (local SGD, Stich 2018), which waits less where processes are set aside.
 
 One thread a process beats several threads in one process on a busy machine: a thread that the
 system sets aside then delays the others once a step, not at every layer.
@@ -29,17 +32,17 @@ class Team:
         """Whether this process writes the logs, checkpoints and weights."""
         return self.worker == 0
 
-    def average_gradients(self, weights: Sequence[torch.Tensor]) -> None:
-        """Replace each gradient by its mean over all processes."""
+    @torch.no_grad()
+    def average(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace each tensor by its mean over all processes."""
         if self.workers == 1:
             return
-        gradients = [it.grad for it in weights if it.grad is not None]
-        flat = torch.cat([it.flatten() for it in gradients])
+        flat = torch.cat([it.flatten() for it in tensors])
         dist.all_reduce(flat)
         flat /= self.workers
-        parts = torch.split_with_sizes(flat, [it.numel() for it in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        parts = torch.split_with_sizes(flat, [it.numel() for it in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
 
     def agree(self, *, wish: bool) -> bool:
         """Whether the leader wishes it; every process gets the same answer."""
