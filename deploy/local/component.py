@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from deploy.local.failures import ProgramMissing
 
+DEFAULT_FIRST_STARTS: Final = 3
 DEFAULT_GRACE_SECONDS: Final = 10.0
-DEFAULT_READY_SECONDS: Final = 90.0
+# Generous: on a machine that is busy otherwise, Ray alone takes a minute.
+DEFAULT_READY_SECONDS: Final = 180.0
 
 
 class NotReady(Exception):
@@ -57,6 +59,7 @@ class Component:
     stop_signal: int = signal.SIGTERM
     grace_seconds: float = DEFAULT_GRACE_SECONDS
     ready_seconds: float = DEFAULT_READY_SECONDS
+    first_starts_max: int = DEFAULT_FIRST_STARTS  # Then a component that was never ready fails.
 
 
 def program(name: str) -> str:

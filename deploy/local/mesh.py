@@ -50,7 +50,9 @@ class LocalMesh:
     async def __aenter__(self) -> Self:
         self.layout.prepare()
         self._lock = lock(self.layout)
-        write_identity(self.layout.pids, own_identity(self.layout))
+        identity = own_identity(self.layout)
+        write_identity(self.layout.pids, identity)
+        self.status.supervisor_pid = identity.pid
         return self
 
     async def __aexit__(

@@ -113,20 +113,26 @@ async def spawn(component: Component, mark: str, log: Path) -> asyncio.subproces
 
 def family(identities: Iterable[Identity], mark_prefix: str) -> list[psutil.Process]:
     """Give every living process of these: themselves, their children, sessions and marks."""
-    heads = [process for one in identities if (process := one.process()) is not None]
+    known = list(identities)
+    heads = [process for one in known if (process := one.process()) is not None]
     found = {process.pid: process for process in heads}
     for head in heads:
         try:
             found |= {child.pid: child for child in head.children(recursive=True)}
         except psutil.Error:
             continue
-    sessions = {process.pid for process in heads}
+    living = {process.pid for process in heads}
+    orphaned = {one.pid for one in known if not psutil.pid_exists(one.pid)}
     for process in psutil.process_iter():
         if process.pid == os.getpid() or process.pid in found:
             continue
-        mark = _mark(process)
-        # A Ray worker leads a group of its own but stays in its starter's session.
-        if (mark is not None and mark.startswith(mark_prefix)) or _session(process) in sessions:
+        mark, session = _mark(process), _session(process)
+        if (
+            (mark is not None and mark.startswith(mark_prefix))
+            # A Ray worker leads a group of its own but stays in its starter's session.
+            or session in living
+            or (session in orphaned and _is_ray(process))
+        ):
             found[process.pid] = process
     return [process for process in found.values() if _lives(process)]
 
@@ -190,6 +196,14 @@ def _mark(process: psutil.Process) -> str | None:
     except (psutil.Error, OSError):
         return None
     return mark
+
+
+def _is_ray(process: psutil.Process) -> bool:
+    """Tell whether this is a process of Ray, whose titles overwrite their environment."""
+    try:
+        return " ".join(process.cmdline()).startswith(("ray-", "ray::"))
+    except psutil.Error:
+        return False
 
 
 def _session(process: psutil.Process) -> int | None:

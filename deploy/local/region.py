@@ -21,6 +21,9 @@ OBJECT_STORE_BYTES: Final = 80_000_000
 WORKER_PORTS: Final = 40
 CPUS_MIN: Final = 2
 HEALTH_SECONDS: Final = 5
+DETAIL_CHARACTERS_MAX: Final = 200
+# Ray gives its own processes fixed times to start, which a machine that is busy may need twice.
+HEAD_STARTS_MAX: Final = 6
 HEAD_GRACE_SECONDS: Final = 8.0
 AGENT_GRACE_SECONDS: Final = 10.0
 # Loading torch and the model on two busy cores.
@@ -101,6 +104,7 @@ class Region:
             check=self._check_head,
             prepare=prepare,
             grace_seconds=HEAD_GRACE_SECONDS,
+            first_starts_max=HEAD_STARTS_MAX,
         )
 
     def agent(self, shared: Mapping[str, str]) -> Component:
@@ -131,12 +135,13 @@ class Region:
 
     async def _check_head(self) -> None:
         token = self.secrets.ray_token.read_text()
-        await _demand_ok(
-            f"{self.dashboard_url}/api/gcs_healthz", {"authorization": f"Bearer {token}"}
-        )
+        headers = {"authorization": f"Bearer {token}"}
+        agent = f"http://{self.node_ip}:{self.ports['dashboard-agent-listen-port']}"
+        await _demand_ok(f"{self.dashboard_url}/api/gcs_healthz", headers)
+        await _demand_ok(f"{agent}/api/local_raylet_healthz", headers)
 
     async def _check_agent(self) -> None:
-        await _demand_ok(f"http://127.0.0.1:{self.metrics_port}/metrics", {})
+        await _demand_ok(f"http://127.0.0.1:{self.metrics_port}/healthz", {})
 
 
 async def _demand_ok(url: str, headers: Mapping[str, str]) -> None:
@@ -146,4 +151,5 @@ async def _demand_ok(url: str, headers: Mapping[str, str]) -> None:
         except httpx.HTTPError as error:
             raise NotReady(f"no answer: {type(error).__name__}") from error
     if answer.is_error:
-        raise NotReady(f"it answers with status {answer.status_code}")
+        why = answer.text.strip()[:DETAIL_CHARACTERS_MAX] or f"status {answer.status_code}"
+        raise NotReady(f"it answers: {why}")

@@ -28,8 +28,6 @@ CHECK_TIMEOUT_SECONDS: Final = 10.0
 UNHEALTHY_CHECKS: Final = 3
 # A process that fails its checks for so long is stuck, and is started anew.
 STUCK_CHECKS: Final = 20
-# A component that was never ready is given up after so many attempts.
-FIRST_STARTS_MAX: Final = 3
 KEEP_PID: Final = -1
 
 
@@ -225,7 +223,7 @@ class Runner:
         """Report a restart or a crash loop; a component that was never ready fails at last."""
         log = self._layout.log(self.component.name)
         lines = await asyncio.to_thread(last_lines, log)
-        if not self.ready.is_set() and self._restarts.count >= FIRST_STARTS_MAX:
+        if not self.ready.is_set() and self._restarts.count >= self.component.first_starts_max:
             raise ComponentFailed(self.component.name, reason, log, lines)
         if not self._restarts.looping(asyncio.get_running_loop().time()):
             self._set(State.RESTARTING, pid=None, detail=reason)
