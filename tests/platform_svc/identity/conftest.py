@@ -16,6 +16,7 @@ from reelmesh.platform.organizations.v1 import organizations_service_pb2 as orga
 
 from meshkit.postgres import Database
 from meshkit.server import Service
+from meshkit.stubs import MeshChannel
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases
 from meshkit.testing.fakes import FakeServicer
@@ -96,5 +97,6 @@ async def world(
 
 @pytest.fixture
 async def stub(world: World) -> AsyncIterator[IdentityServiceStub]:
-    async with world.mesh.as_anyone(IdentityServiceStub) as stub:
-        yield stub
+    # Hashing is slow by design, and slower where the machine is busy with other things.
+    async with MeshChannel(world.mesh.address, None, timeout_seconds=60) as channel:
+        yield channel.stub(IdentityServiceStub)
