@@ -33,7 +33,7 @@ class ModelEntry:
 SHAPES: Final = ModelEntry(
     name="shapes",
     version="1",
-    family="stable-diffusion",
+    family="stable_diffusion",
     tasks=frozenset({"text-to-image", "image-to-image"}),
     embedded=EMBEDDED_WEIGHTS / "shapes" / "1",
 )

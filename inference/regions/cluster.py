@@ -119,7 +119,7 @@ class RayWorkers:
         if app is None:
             return 0
         states = [deployment.replica_states for deployment in app.deployments.values()]
-        return sum(n for state in states for kind, n in state.items() if kind.value == RUNNING)
+        return sum(n for state in states for kind, n in state.items() if kind == RUNNING)
 
 
 def connect(address: str) -> None:

@@ -12,7 +12,7 @@ from meshkit.object_store import S3Settings
 
 SIGNS_PER_LEASE: Final = 4
 LEASE_SECONDS_DEFAULT: Final = 15
-FAMILIES: Final = ("stable-diffusion", "stable_diffusion", "fake", "")
+FAMILIES: Final = ("stable_diffusion", "fake", "")
 # The variables that `ReplicaSettings` reads.
 REPLICA_VARIABLES: Final = (
     "REELMESH_REGION",
@@ -56,7 +56,7 @@ class ReplicaSettings:
         return cls(
             region=environment.text("REELMESH_REGION"),
             device=environment.choice("REELMESH_DEVICE", choices=("cpu", "cuda"), default="cpu"),
-            family=family.replace("_", "-"),
+            family=family,
             models_folder=environment.path("REELMESH_MODELS_DIR", must_exist=False),
             scheduler_address=environment.text("REELMESH_INFERENCE_ADDRESS"),
             service_key_file=environment.path("REELMESH_SERVICE_KEY_FILE"),
