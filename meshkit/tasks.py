@@ -15,6 +15,7 @@ PAUSE_SECONDS_MIN: Final = 0.1
 PAUSE_SECONDS_MAX: Final = 30.0
 # A loop that ran this long was well; its next failure starts with the short pause again.
 WELL_AFTER_SECONDS: Final = 60.0
+CANCEL_AGAIN_SECONDS: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -70,10 +71,13 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Cancel every loop and wait until all have ended; harmless when done twice."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = {task for task in self._tasks.values() if not task.done()}
+        while running:
+            for task in running:
+                task.cancel()
+            # A library may turn the cancellation into an error of its own, and a loop may go on
+            # after that: so it is told again until it has ended.
+            _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
         self._tasks.clear()
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
@@ -97,13 +101,18 @@ async def attempt(name: str, work: Awaitable[Any]) -> bool:
     A failure is logged with its traceback and counted under the name; cancellation passes. Names
     are few and fixed, since each is a metric label.
     """
+    succeeded = True
     try:
         await work
     except Exception:  # noqa: BLE001 - the one place where background failures end.
+        succeeded = False
         FAILURES.labels(task=name).inc()
         _log.exception("background work failed", extra={"task": name})
-        return False
-    return True
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        # Some drivers turn a cancellation into an error of their own, or lose it.
+        raise asyncio.CancelledError
+    return succeeded
 
 
 async def periodic(name: str, every_seconds: float, work: Callable[[], Awaitable[Any]]) -> None:

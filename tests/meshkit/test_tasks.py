@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -90,6 +91,39 @@ async def test_an_attempt_says_whether_it_succeeded_and_passes_cancellation() ->
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_cancellation_that_a_library_turned_into_an_error_still_ends_the_loop() -> None:
+    began = Signal[None]()
+
+    async def work() -> None:
+        began.emit(None)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionError from None
+
+    async with Supervisor() as supervisor:
+        supervisor.start("loop", lambda: periodic("work", 3600, work))
+        await began.wait()
+        async with asyncio.timeout(5):
+            await supervisor.stop()
+
+
+async def test_a_loop_that_loses_a_cancellation_is_told_again() -> None:
+    began = Signal[None]()
+
+    async def loop() -> None:
+        began.emit(None)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async with Supervisor() as supervisor:
+        supervisor.start("stubborn", loop)
+        await began.wait()
+        async with asyncio.timeout(10):
+            await supervisor.stop()
 
 
 async def test_periodic_work_goes_on_after_a_failure() -> None:
