@@ -27,11 +27,8 @@ def submission(message: pb.SubmitJobRequest, traceparent: str) -> Submission:
     """Give the wish that a message stands for.
 
     Raises:
-        InvalidRequest: the inputs are too large or hold what is no JSON, or a text holds a NUL.
+        InvalidRequest: the inputs are too large or hold what is no JSON.
     """
-    for name in ("tenant_id", "idempotency_key"):
-        if "\x00" in getattr(message, name):
-            raise _invalid(name, "holds a NUL character")
     deadline = message.start_deadline
     return Submission(
         tenant_id=message.tenant_id,

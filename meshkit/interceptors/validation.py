@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import protovalidate
@@ -42,6 +42,7 @@ class Validation:
             yield request
 
     def _check(self, request: Message) -> None:
+        _refuse_nul(request)
         violations = self._validator.collect_violations(request)
         if not violations:
             return
@@ -53,6 +54,42 @@ class Validation:
         raise InvalidRequest(
             f"{field}: {description}" if field else description, field_violations=described
         )
+
+
+def _refuse_nul(request: Message) -> None:
+    """Refuse NUL characters in text, which PostgreSQL cannot store."""
+    # Nearly every request is free of zero bytes altogether, so that one scan settles it.
+    if b"\x00" not in request.SerializeToString():
+        return
+    field = _field_with_nul(request, "")
+    if field is not None:
+        description = "must not contain NUL characters"
+        raise InvalidRequest(f"{field} {description}", field_violations=[(field, description)])
+
+
+def _field_with_nul(message: Message, path: str) -> str | None:
+    for descriptor, value in message.ListFields():
+        name = f"{path}.{descriptor.name}" if path else descriptor.name
+        found = _text_with_nul(value, name)
+        if found is not None:
+            return found
+    return None
+
+
+def _text_with_nul(value: Any, name: str) -> str | None:
+    if isinstance(value, str):
+        return name if "\x00" in value else None
+    if isinstance(value, Message):
+        return _field_with_nul(value, name)
+    if isinstance(value, Mapping):
+        items = [(f'{name}["{key}"]', part) for key, part in value.items()]
+        if any("\x00" in str(key) for key in value):
+            return name
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        items = [(f"{name}[{number}]", part) for number, part in enumerate(value)]
+    else:
+        return None
+    return next((found for n, part in items if (found := _text_with_nul(part, n))), None)
 
 
 def _idempotency_key(call: ServedCall) -> str | None:

@@ -56,10 +56,5 @@ def check_display_name(name: str) -> None:
         )
 
 
-def is_storable(text: str) -> bool:
-    """Whether Postgres can compare the text; NUL is the one character that it refuses."""
-    return "\x00" not in text
-
-
 def _has_control_characters(text: str) -> bool:
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)

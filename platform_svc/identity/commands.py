@@ -21,7 +21,6 @@ from platform_svc.identity.accounts import (
     User,
     check_display_name,
     email_key,
-    is_storable,
 )
 from platform_svc.identity.errors import (
     EmailTaken,
@@ -119,8 +118,6 @@ class IdentityCommands:
             HashingQueueFull: too many others wait.
         """
         address = email_key(email)
-        if not is_storable(address):
-            raise WrongCredentials
         subjects = throttle.sign_in_subjects(address, network)
         await self._count_attempt(subjects)
         async with self.sessions() as session:

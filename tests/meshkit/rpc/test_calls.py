@@ -224,3 +224,9 @@ async def test_calls_are_counted_and_logged_without_secrets(
     text = str(lines)
     assert "body" not in text
     assert metadata[0][1] not in text
+
+
+async def test_nul_characters_are_refused_wherever_they_hide(stub, request_class, refused) -> None:
+    refusal = await refused(stub.Anyone(request_class(text="a\x00b")))
+    assert refusal.info.reason == "INVALID_REQUEST"
+    assert refusal.bad_request.field_violations[0].field == "text"
