@@ -70,7 +70,7 @@ class BusinessProcess:
         async with grpc.aio.insecure_channel(self.address) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             reply = await stub.Check(
-                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=30
+                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=120
             )
         assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -143,7 +143,7 @@ async def test_a_batch_survives_kills_and_is_charged_once(
         await business.start()
         finished: set[str] = set()
         while not finished >= {run.run_id for run in runs}:
-            finished.add((await heard.wait(30)).run_id)
+            finished.add((await heard.wait(60)).run_id)
         async with business.stub() as stub:
             listed = (await stub.ListRuns(pb.ListRunsRequest())).runs
     assert {(run.state, run.credits_charged) for run in listed} == {("succeeded", 2)}
