@@ -92,9 +92,11 @@ async def business(
     installation: Installation, nats_url: str, tmp_path: Path
 ) -> AsyncIterator[BusinessProcess]:
     business = BusinessProcess(installation, nats_url, tmp_path / "business.log")
-    await business.start()
-    yield business
-    await business.end(signal.SIGKILL)
+    try:
+        await business.start()
+        yield business
+    finally:
+        await business.end(signal.SIGKILL)
 
 
 @asynccontextmanager
