@@ -43,7 +43,7 @@ SERVER_OPTIONS = [
     ("grpc.so_reuseport", 0),
     # Proxies probe idle connections; by default that counts as abuse.
     ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 ]
 
 

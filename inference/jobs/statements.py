@@ -202,13 +202,18 @@ SELECT :job_id, fence, 'cancel', '', clock_timestamp() FROM flagged
 RETURNING fence
 """
 
+# A success that came before the report of its start began when its own times say.
 FINISH: Final = """
 WITH outcome AS (
     INSERT INTO jobs.outcome (
         job_id, fence, state, region, outputs, reason, message, step, steps, run_ms, upload_ms,
         started_at, finished_at)
     VALUES (:job_id, :fence, :state, :region, CAST(:outputs AS json), :reason, :message, :step,
-        :steps, :run_ms, :upload_ms, :started_at, clock_timestamp())
+        :steps, :run_ms, :upload_ms,
+        coalesce(:started_at, CASE WHEN :state = 'succeeded' THEN
+            clock_timestamp() - (CAST(:run_ms AS integer) + CAST(:upload_ms AS integer))
+            * interval '1 ms' END),
+        clock_timestamp())
     RETURNING finished_at)
 INSERT INTO jobs.job_event (job_id, fence, event, detail, at)
 SELECT :job_id, :fence, :event, :state, finished_at FROM outcome

@@ -294,7 +294,7 @@ def _leased_state(row: Row[Any]) -> State:
 
 
 def _milliseconds(begin: datetime, end: datetime | None) -> int:
-    return 0 if end is None else round((end - begin) / timedelta(milliseconds=1))
+    return 0 if end is None else max(round((end - begin) / timedelta(milliseconds=1)), 0)
 
 
 def _job(row: Row[Any]) -> Job:

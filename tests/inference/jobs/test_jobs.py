@@ -106,6 +106,14 @@ async def test_a_job_runs_from_lease_to_success(jobs: Bench) -> None:
     assert (event.job.state, event.job.outputs[0].seed) == ("succeeded", 7)
 
 
+async def test_a_success_before_the_report_of_its_start_has_started(jobs: Bench) -> None:
+    lease = await jobs.leased()
+    await jobs.part.leases.complete(REGION, completion(lease.key, run_ms=0, upload_ms=0))
+    job = await jobs.part.queries.get(lease.key.job_id)
+    assert job.started_at is not None
+    assert job.created_at <= job.started_at <= job.finished_at
+
+
 async def test_steps_never_go_back(jobs: Bench) -> None:
     lease = await jobs.leased()
     for step in (2, 1):

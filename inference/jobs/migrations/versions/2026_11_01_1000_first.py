@@ -130,7 +130,7 @@ def upgrade() -> None:
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {SCHEMA}.{table} "
             f"FOR EACH ROW EXECUTE FUNCTION {SCHEMA}.refuse_change()"
         )
-    create_outbox_v1(op, SCHEMA)  # type: ignore[arg-type]  # The module stands for the object.
+    create_outbox_v1(op, SCHEMA)
 
 
 def downgrade() -> None:
