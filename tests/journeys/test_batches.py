@@ -40,9 +40,9 @@ async def test_a_kill_in_the_middle_of_a_batch_loses_nothing(mesh: Mesh, victim:
             await batch.start(steps=STEPS)
             following = asyncio.create_task(batch.finish())
             try:
-                await until(lambda: batch.count("succeeded") >= 3 and batch.count("running") >= 1)
+                await until(lambda: batch.count("succeeded") >= 3, seconds=120)
                 kill(mesh, victim)
-                assert batch.count("succeeded") < RUNS
+                assert batch.count("succeeded") <= RUNS - 3
                 await following
             finally:
                 following.cancel()

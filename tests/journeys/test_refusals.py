@@ -179,7 +179,7 @@ async def test_tokens_that_are_not_ours_are_refused(mesh: Mesh) -> None:
             async with mesh.http() as http:
                 for method, path in (("GET", "/v1/me"), ("POST", RUN)):
                     body = {"json": GOOD} if method == "POST" else {}
-                    headers = {"authorization": f"Bearer {token}"}
+                    headers = {"authorization": f"Bearer {token}".rstrip()}
                     answer = await http.request(method, path, headers=headers, **body)
                     assert answer.status_code == 401, (name, answer.text)
                     assert answer.json()["details"][0]["reason"] in {
