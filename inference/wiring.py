@@ -59,10 +59,12 @@ class Inference:
             Service(
                 name="reelmesh.inference.jobs.v1.JobsService",
                 add=lambda server: jobs_grpc.add_JobsServiceServicer_to_server(jobs, server),
+                drain=self.queries.hub.drain,
             ),
             Service(
                 name="reelmesh.inference.regions.v1.LeaseService",
                 add=lambda server: leases_grpc.add_LeaseServiceServicer_to_server(leases, server),
+                drain=self.loop.drain,
             ),
         )
 

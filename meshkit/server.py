@@ -62,10 +62,15 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service to serve: its full proto name, and what adds its servicer to a server."""
+    """A service to serve: its full proto name, and what adds its servicer to a server.
+
+    `drain` is called when the server begins to drain, for services whose calls wait or stream:
+    it must let them end soon, without blocking.
+    """
 
     name: str
     add: Callable[[grpc.aio.Server], None]
+    drain: Callable[[], None] | None = None
 
 
 class MeshServer:
@@ -171,6 +176,9 @@ class MeshServer:
             return
         logger.info("draining", extra={"seconds": self._settings.drain_seconds})
         await self._health.enter_graceful_shutdown()
+        for service in self._services:
+            if service.drain is not None:
+                service.drain()
         await server.stop(self._settings.drain_seconds)
         await self._stack.aclose()
 

@@ -17,6 +17,12 @@ class JobHub:
 
     def __init__(self) -> None:
         self._watchers: dict[uuid.UUID, set[asyncio.Event]] = {}
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """Wake every watcher, to learn that this process ends."""
+        self.is_draining = True
+        self.changed(list(self._watchers))
 
     def changed(self, job_ids: Iterable[uuid.UUID]) -> None:
         """Wake everybody who watches one of these jobs."""

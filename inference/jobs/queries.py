@@ -14,6 +14,7 @@ from inference.jobs.errors import JobNotFound
 from inference.jobs.hub import JobHub
 from inference.jobs.job import Job
 from inference.jobs.store import JobStore
+from meshkit.errors import Unavailable
 
 # Changes made by another process do not reach this one's hub, so a watcher also looks by itself.
 LOOK_SECONDS: Final = 1.0
@@ -45,6 +46,7 @@ class JobQueries:
 
         Raises:
             JobNotFound: there is no such job.
+            Unavailable: this process ends; watch again.
         """
         with self.hub.watch(job_id) as changed:
             seen: Job | None = None
@@ -55,6 +57,8 @@ class JobQueries:
                     seen = job
                     yield job
                     continue
+                if self.hub.is_draining:
+                    raise Unavailable("the server is about to stop; watch again")
                 try:
                     async with asyncio.timeout(LOOK_SECONDS):
                         await changed.wait()

@@ -85,6 +85,14 @@ class SchedulerLoop(Generic[L]):
         self._ambient = ambient
         self._ids = itertools.count(1)
         self._parked: dict[int, _Parked[L]] = {}
+        self._is_draining = False
+
+    def drain(self) -> None:
+        """Answer every parked offer with nothing, and those that come as well."""
+        self._is_draining = True
+        for parked in self._parked.values():
+            parked.settle(())
+        self._parked.clear()
 
     async def run(self) -> None:
         """Place jobs whenever something changed; never returns."""
@@ -106,6 +114,8 @@ class SchedulerLoop(Generic[L]):
         wait_seconds: float,
     ) -> tuple[L, ...]:
         """Offer to take up to `capacity` jobs; gives the leases, or none after the wait."""
+        if self._is_draining:
+            return ()
         demand = RegionDemand(next(self._ids), region, agent_id, capacity, models, warm_models)
         parked = _Parked[L](demand, patient=wait_seconds > 0)
         self._parked[demand.demand_id] = parked
@@ -162,7 +172,7 @@ class SchedulerLoop(Generic[L]):
         if parked.abandoned:
             if granted:
                 await self._backlog.hand_back(granted)
-        elif granted:
+        elif granted or self._is_draining:
             parked.settle(granted)
         else:
             self._parked[parked.demand.demand_id] = parked

@@ -17,6 +17,7 @@ from inference.connectors.protocol import Beat
 from inference.jobs.job import fingerprint
 from inference.testing import REGION, Bench, completion, submission
 from meshkit.ids import parse_id
+from meshkit.server import ServerSettings
 from meshkit.stubs import remote_reason
 from meshkit.testing.identity import TestIdentity
 from meshkit.testing.servers import ServedMesh, serve
@@ -149,6 +150,23 @@ async def test_a_watcher_of_a_finished_job_gets_it_once(stub: Any) -> None:
     await stub.CancelJob(pb.CancelJobRequest(job_id=job.job_id))
     seen = [m.state async for m in stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id))]
     assert seen == ["canceled"]
+
+
+async def test_a_server_that_drains_ends_its_streams(jobs: Bench, tmp_path: Path) -> None:
+    settings = ServerSettings(drain_seconds=30)
+    identity = TestIdentity(tmp_path)
+    async with (
+        serve(*jobs.part.services(), identity=identity, settings=settings) as mesh,
+        mesh.as_service(pb_grpc.JobsServiceStub, "business") as stub,
+    ):
+        job = await stub.SubmitJob(submit_request())
+        stream = aiter(stub.WatchJob(pb.WatchJobRequest(job_id=job.job_id)))
+        await anext(stream)
+        async with asyncio.timeout(10):
+            stop = asyncio.create_task(mesh.server.stop())
+            code, _ = await refusal(anext(stream))
+            await stop
+    assert code is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_only_business_may_call(mesh: ServedMesh) -> None:

@@ -167,3 +167,13 @@ async def test_offers_survive_a_backlog_that_fails(clock: ManualClock) -> None:
     assert await offer == (1,)
     restarted.cancel()
     await asyncio.gather(restarted, return_exceptions=True)
+
+
+async def test_draining_answers_offers_at_once(desk: Desk) -> None:
+    parked = desk.offer(wait_seconds=60)
+    await desk.bell.waits.wait()
+    desk.loop.drain()
+    assert await parked == ()
+    desk.submit(1)
+    assert await desk.offer(wait_seconds=60) == ()
+    assert desk.backlog.granted == []
