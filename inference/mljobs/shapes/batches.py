@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from inference.mljobs.shapes.captions import varied_caption
+from inference.mljobs.shapes.captions import training_caption
 from inference.mljobs.shapes.drawing import draw
 from inference.mljobs.shapes.scenes import PICTURE_SIZE_PX, place
 from inference.mljobs.shapes.splits import draw_training_scene
@@ -31,16 +31,16 @@ class Stream:
 
 
 def draw_batch(
-    rng: np.random.Generator, size: int, device: str = "cpu"
+    rng: np.random.Generator, size: int, device: str = "cpu", *, things: int | None = None
 ) -> tuple[list[Scene], torch.Tensor]:
     """Scenes of the training split and their pictures, floats from -1 to 1."""
-    scenes = [draw_training_scene(rng) for _ in range(size)]
+    scenes = [draw_training_scene(rng, count=things) for _ in range(size)]
     return scenes, draw(scenes, [place(scene, rng) for scene in scenes], device)
 
 
 def caption_batch(scenes: list[Scene], rng: np.random.Generator, empty_share: float) -> list[str]:
     """A fresh caption for each scene; a share of them empty, for classifier-free guidance."""
-    return ["" if rng.random() < empty_share else varied_caption(scene, rng) for scene in scenes]
+    return ["" if rng.random() < empty_share else training_caption(scene, rng) for scene in scenes]
 
 
 def crop_batch(pictures: torch.Tensor, rng: np.random.Generator, side_px: int) -> torch.Tensor:

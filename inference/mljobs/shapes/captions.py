@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+PLAIN_SHARE = 0.4
 _RELATION_WORDS = {"above": "above", "below": "below", "left": "left of", "right": "right of"}
 
 
@@ -92,6 +93,11 @@ def _background_phrase(scene: Scene, rng: np.random.Generator) -> str:
     options = words.BACKGROUND_PHRASES
     phrase = (options[0] if _chance(rng, 0.4) else _pick(rng, options)).format(colour)
     return phrase if phrase.startswith(",") else f" {phrase}"
+
+
+def training_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """The plain caption or a varied one."""
+    return plain_caption(scene) if _chance(rng, PLAIN_SHARE) else varied_caption(scene, rng)
 
 
 def varied_caption(scene: Scene, rng: np.random.Generator) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from inference.mljobs.shapes.options import Options
     from inference.mljobs.shapes.team import Team
 
-_AUTOENCODER_STREAM, _SCALING_STREAM, _BANK_STREAM, _DENOISER_STREAM, _DECODER_STREAM = range(5)
+_AUTOENCODER_STREAM, _SCALING_STREAM, _SINGLES_STREAM, _DENOISER_STREAM = range(4)
+_DECODER_STREAM, _PAIRS_STREAM = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Curriculum:
         if self.options.resume:
             stage.restore()
         return stage
+
+    def _bank(self, autoencoder: AutoencoderKL, stream: int, things: int) -> LatentBank:
+        options = self.options
+        return LatentBank(
+            autoencoder, self._stream(stream), things, options.pictures, options.device
+        )
 
     def _train_autoencoder(self) -> AutoencoderKL | None:
         """The trained autoencoder, from its folder if it is there, or None if time ran out."""
@@ -117,9 +124,11 @@ class Curriculum:
             denoiser,
             text_encoder,
             tokenizer,
-            LatentBank(autoencoder, self._stream(_BANK_STREAM), options.pictures, options.device),
+            self._bank(autoencoder, _SINGLES_STREAM, 1),
+            self._bank(autoencoder, _PAIRS_STREAM, 2),
             self._stream(_DENOISER_STREAM),
             options.denoiser_batch,
+            options.denoiser_steps,
             options.device,
         )
         finished = stage.run(lesson, self.team, self.deadline)

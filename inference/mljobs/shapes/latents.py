@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from inference.mljobs.shapes.scenes import Scene
 
 CHUNK_PICTURES = 64
-START_PICTURES = 4096
-PICTURES_PER_STEP = 8
+START_PICTURES = {1: 3072, 2: 1024}
+PICTURES_PER_STEP = {1: 2, 2: 4}
 
 
 @torch.no_grad()
@@ -32,7 +32,7 @@ def code_means(autoencoder: AutoencoderKL, pictures: torch.Tensor, device: str) 
 
 @dataclass(slots=True)
 class LatentBank:
-    """Scenes and the means of their codes, scaled to a spread of one.
+    """Scenes of one or two things and the means of their codes, scaled to a spread of one.
 
     It grows while training goes on, so that training starts soon; what it holds at a step
     depends on the seed and the step alone.
@@ -40,6 +40,7 @@ class LatentBank:
 
     autoencoder: AutoencoderKL
     stream: Stream
+    things: int
     pictures_max: int
     device: str = "cpu"
     scenes: list[Scene] = field(default_factory=list)
@@ -47,10 +48,11 @@ class LatentBank:
 
     def grow(self, step: int) -> None:
         """Hold as many pictures as belong to a step."""
-        due = min(self.pictures_max, START_PICTURES + PICTURES_PER_STEP * step)
+        due = START_PICTURES[self.things] + PICTURES_PER_STEP[self.things] * step
+        due = min(self.pictures_max, due)
         while len(self.scenes) < due:
             rng = self.stream.generator(len(self.chunks))
-            scenes, pictures = draw_batch(rng, CHUNK_PICTURES, self.device)
+            scenes, pictures = draw_batch(rng, CHUNK_PICTURES, self.device, things=self.things)
             codes = code_means(self.autoencoder, pictures, self.device)
             self.chunks.append((codes * self.autoencoder.config.scaling_factor).half().cpu())
             self.scenes += scenes
@@ -59,6 +61,8 @@ class LatentBank:
         """A random batch; each picture comes with its scene, for a fresh caption."""
         rows = [int(row) for row in rng.integers(len(self.scenes), size=size)]
         codes = [self.chunks[row // CHUNK_PICTURES][row % CHUNK_PICTURES] for row in rows]
+        if not codes:
+            return self.chunks[0][:0], []
         return torch.stack(codes), [self.scenes[row] for row in rows]
 
 

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
     from inference.mljobs.shapes.batches import Stream
     from inference.mljobs.shapes.latents import LatentBank
+    from inference.mljobs.shapes.scenes import Scene
 
 CROP_SIDE_PX = 32
 CROP_SHARE_OF_STEPS = 0.45
 CROPS_PER_PICTURE = 4
 EMPTY_CAPTION_SHARE = 0.1
+SINGLES_SHARE_OF_STEPS = 0.5
+PAIRS_SHARE_EARLY = 0.12
+PAIRS_SHARE_LATE = 0.65
 
 
 def noise_source(rng: np.random.Generator) -> torch.Generator:
@@ -79,21 +83,39 @@ class DecoderLesson:
 
 @dataclass(slots=True)
 class DenoiserLesson:
-    """Predict the velocity of noised codes from caption and time."""
+    """Predict the velocity of noised codes from caption and time.
+
+    The first half of the steps shows mostly single things, from which the words for colours and
+    shapes are learned sooner; the second half mostly pairs.
+    """
 
     denoiser: UNet2DConditionModel
     text_encoder: CLIPTextModel
     tokenizer: CLIPTokenizer
-    bank: LatentBank
+    singles: LatentBank
+    pairs: LatentBank
     stream: Stream
     batch: int
+    steps: int
     device: str = "cpu"
+
+    def _sample(self, step: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[Scene]]:
+        early = step < SINGLES_SHARE_OF_STEPS * self.steps
+        pairs = int(rng.binomial(self.batch, PAIRS_SHARE_EARLY if early else PAIRS_SHARE_LATE))
+        parts = []
+        for bank, size in ((self.singles, self.batch - pairs), (self.pairs, pairs)):
+            bank.grow(step)
+            parts.append(bank.sample(rng, size))
+        # Shuffled, because the times of a batch rise from its first row to its last.
+        order = rng.permutation(self.batch)
+        codes = torch.cat([part[0] for part in parts])[torch.from_numpy(order)]
+        scenes = [scene for part in parts for scene in part[1]]
+        return codes, [scenes[row] for row in order]
 
     def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """The loss of one step."""
         rng = self.stream.generator(step)
-        self.bank.grow(step)
-        codes, scenes = self.bank.sample(rng, self.batch)
+        codes, scenes = self._sample(step, rng)
         captions = caption_batch(scenes, rng, EMPTY_CAPTION_SHARE)
         noise_from = noise_source(rng)
         clean = codes.to(self.device, torch.float32)

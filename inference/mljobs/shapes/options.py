@@ -61,7 +61,7 @@ def read_options(arguments: Sequence[str] | None, description: str | None) -> Op
     add("--decoder-steps", type=int, default=800)
     add("--denoiser-steps", type=int, default=6000)
     add("--denoiser-batch", type=int, default=48)
-    add("--pictures", type=int, default=40_000, help="distinct coded pictures of each worker")
+    add("--pictures", type=int, default=40_000, help="coded pictures of each kind and worker")
     add("--share-every", type=int, default=1, help="denoiser steps between workers' meetings")
     add("--resume", action="store_true", help="go on from the checkpoints in the output folder")
     add("--tiny", action="store_true", help="networks for tests, not for use")

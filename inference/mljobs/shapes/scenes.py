@@ -18,8 +18,8 @@ GAP_PX = 3.0
 TWO_THINGS_SHARE = 0.62
 DEFAULT_BACKGROUND_SHARE = 0.15
 
-_RADIUS_ALONE_PX = {"small": (7.5, 10.0), "medium": (13.0, 16.0), "large": (20.0, 24.0)}
-_RADIUS_OF_TWO_PX = {"small": (7.0, 8.0), "medium": (9.5, 11.0), "large": (12.5, 13.5)}
+_RADIUS_ALONE_PX = {"small": (8.5, 10.5), "medium": (13.0, 16.0), "large": (20.0, 24.0)}
+_RADIUS_OF_TWO_PX = {"small": (8.0, 9.0), "medium": (10.0, 11.0), "large": (12.5, 13.5)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def drawn(scenes, rng):
 @pytest.fixture(scope="module")
 def examples():
     rng = np.random.default_rng(7)
-    scenes = [draw_scene(rng) for _ in range(250)]
+    scenes = [draw_scene(rng) for _ in range(120)]
     return scenes, drawn(scenes, rng)
 
 

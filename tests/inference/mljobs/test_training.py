@@ -9,7 +9,7 @@ from inference.mljobs.train_shapes import main
 
 COMMON = (
     "--tiny", "--device", "cpu", "--seed", "3", "--autoencoder-batch", "2",
-    "--denoiser-batch", "4", "--pictures", "128",
+    "--denoiser-batch", "4", "--pictures", "128", "--decoder-steps", "2",
 )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_a_run_cut_short_and_resumed_ends_as_one_that_was_not(tmp_path):
 
 @pytest.mark.slow
 def test_the_losses_fall_and_the_pipeline_is_saved_in_half_precision(tmp_path):
-    train(tmp_path, 75, 50)
+    train(tmp_path, 50, 50)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if line["stage"] == "autoencoder"]
     assert losses[-1] < losses[0]
