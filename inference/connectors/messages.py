@@ -134,12 +134,12 @@ def completion_of(message: pb.CompleteJobRequest) -> Completion:
 
 
 def failure_message(failure: Failure) -> pb.FailJobRequest:
-    """Give the message of a failure; texts that are too long are cut."""
+    """Give the message of a failure; texts that are too long are cut, NULs are left out."""
     return pb.FailJobRequest(
         lease=key_message(failure.key),
         fault=FAULTS[failure.fault],
-        reason=failure.reason[:REASON_CHARACTERS_MAX],
-        message=failure.message[:MESSAGE_CHARACTERS_MAX],
+        reason=failure.reason.replace("\x00", "")[:REASON_CHARACTERS_MAX],
+        message=failure.message.replace("\x00", "")[:MESSAGE_CHARACTERS_MAX],
     )
 
 

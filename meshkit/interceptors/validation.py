@@ -7,6 +7,7 @@ from typing import Any
 
 import protovalidate
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 
 from meshkit.errors import InvalidRequest
 from meshkit.interceptors.call import Proceed, ServedCall
@@ -79,6 +80,8 @@ def _field_with_nul(message: Message, path: str) -> str | None:
 def _text_with_nul(value: Any, name: str) -> str | None:
     if isinstance(value, str):
         return name if "\x00" in value else None
+    if isinstance(value, Struct):
+        return None  # A document is checked, and named more helpfully, by its own schema.
     if isinstance(value, Message):
         return _field_with_nul(value, name)
     if isinstance(value, Mapping):
