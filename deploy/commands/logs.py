@@ -15,6 +15,7 @@ from deploy.local.logfiles import last_lines
 
 POLL_SECONDS: Final = 0.3
 DEFAULT_LINES: Final = 50
+LINE_CHARACTERS_MAX: Final = 16_384
 
 
 def logs(
@@ -30,7 +31,8 @@ def logs(
         paths = _paths(layout, service)
         seen = {path: path.stat().st_size for path in paths}
         for path in paths:
-            for line in last_lines(path, lines).splitlines():
+            text = last_lines(path, lines, line_characters_max=LINE_CHARACTERS_MAX)
+            for line in text.splitlines():
                 _write(path, line, alone=service is not None)
         if follow:
             try:

@@ -29,7 +29,9 @@ def bound_logs(folder: Path) -> None:
             continue
 
 
-def last_lines(path: Path, count: int = LAST_LINES) -> str:
+def last_lines(
+    path: Path, count: int = LAST_LINES, *, line_characters_max: int = LINE_CHARACTERS_MAX
+) -> str:
     """Give the last lines of a log, each of bounded length."""
     try:
         with path.open("rb") as file:
@@ -39,4 +41,4 @@ def last_lines(path: Path, count: int = LAST_LINES) -> str:
     except OSError:
         return ""
     lines = deque(text.splitlines(), maxlen=count)
-    return "\n".join(line[:LINE_CHARACTERS_MAX] for line in lines)
+    return "\n".join(line[:line_characters_max] for line in lines)

@@ -15,6 +15,8 @@ from deploy.local.ports import Ports
 from deploy.local.secret_files import SecretFiles
 
 HEALTH_SECONDS: Final = 5
+# gRPC's C++ core writes lines of its own between ours, which are JSON.
+PYTHON: Final = {"PYTHONUNBUFFERED": "1", "GRPC_VERBOSITY": "ERROR"}
 # Longer than the servers' own drain, so that calls under way can end.
 GRACE_SECONDS: Final = 15.0
 
@@ -43,7 +45,7 @@ class Part:
             command=(sys.executable, "-m", self.module),
             environment={
                 **shared,
-                "PYTHONUNBUFFERED": "1",
+                **PYTHON,
                 "REELMESH_LISTEN": self.address,
                 "REELMESH_METRICS_LISTEN": f"127.0.0.1:{self.metrics_port}",
                 "REELMESH_SERVICE_KEY_FILE": str(secrets.service_key(self.service)),

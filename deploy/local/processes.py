@@ -34,6 +34,7 @@ class Identity:
     pid: int
     created: float  # Seconds since the epoch, from the kernel.
     mark: str
+    stop_signal: int = signal.SIGTERM
 
     def process(self) -> psutil.Process | None:
         """Give the process if it still runs and is the one that was started."""
@@ -50,10 +51,12 @@ class Identity:
         return process
 
 
-def identify(name: str, pid: int, mark: str) -> Identity | None:
+def identify(
+    name: str, pid: int, mark: str, *, stop_signal: int = signal.SIGTERM
+) -> Identity | None:
     """Give the identity of a running process, or nothing if it has ended already."""
     try:
-        return Identity(name, pid, psutil.Process(pid).create_time(), mark)
+        return Identity(name, pid, psutil.Process(pid).create_time(), mark, stop_signal)
     except psutil.Error:
         return None
 
@@ -141,14 +144,16 @@ async def stop_family(
     identities: Iterable[Identity],
     mark_prefix: str,
     *,
-    stop_signal: int = signal.SIGTERM,
     grace_seconds: float,
 ) -> None:
     """Ask the heads to end, then whatever is left, then end it; returns when all are gone."""
     heads = list(identities)
-    asked = [process for one in heads if (process := one.process()) is not None]
     members = await asyncio.to_thread(family, heads, mark_prefix)
-    _signal_all(asked, stop_signal)
+    asked = []
+    for one in heads:
+        if (process := one.process()) is not None:
+            _signal_all([process], one.stop_signal)
+            asked.append(process)
     if asked and not await _gone(asked, grace_seconds):
         _signal_all(asked, signal.SIGKILL)
     rest = {p.pid: p for p in [*members, *await asyncio.to_thread(family, [], mark_prefix)]}

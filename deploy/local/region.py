@@ -14,6 +14,7 @@ import httpx
 
 from deploy.local.component import Component, NotReady, program, version_of
 from deploy.local.layout import Layout
+from deploy.local.parts import PYTHON
 from deploy.local.ports import Ports
 from deploy.local.secret_files import SecretFiles
 
@@ -117,7 +118,7 @@ class Region:
             environment={
                 **shared,
                 **self.environment(),
-                "PYTHONUNBUFFERED": "1",
+                **PYTHON,
                 "REELMESH_REGION": self.name,
                 "REELMESH_RAY_ADDRESS": self.ray_address,
                 "REELMESH_SERVICE_KEY_FILE": str(self.secrets.service_key(f"region:{self.name}")),

@@ -144,7 +144,9 @@ class Runner:
         name = self.component.name
         process = await spawn(self.component, self._mark, self._layout.log(name))
         self._process = process
-        self._identity = identify(name, process.pid, self._mark)
+        self._identity = identify(
+            name, process.pid, self._mark, stop_signal=self.component.stop_signal
+        )
         if self._identity is not None:
             write_identity(self._layout.pids, self._identity)
         self._set(State.STARTING, pid=process.pid)
@@ -245,7 +247,6 @@ class Runner:
         await stop_family(
             [self._identity],
             self._mark,
-            stop_signal=self.component.stop_signal,
             grace_seconds=self.component.grace_seconds,
         )
         if self._process is not None:

@@ -14,7 +14,7 @@ from deploy.local.processes import forget_identity, read_identities, stop_family
 from deploy.local.runner import Runner
 from deploy.local.status import SUPERVISOR, PlatformStatus, ProcessStatus
 
-STALE_GRACE_SECONDS: Final = 10.0
+STALE_GRACE_SECONDS: Final = 5.0
 LOG_ROUND_SECONDS: Final = 10.0
 
 
