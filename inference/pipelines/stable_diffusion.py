@@ -116,7 +116,7 @@ def load(folder: Path, device: str) -> StableDiffusion:
         raise FileNotFoundError(f"no diffusers pipeline in {folder}")
     drawing = StableDiffusionPipeline.from_pretrained(
         folder,
-        torch_dtype=torch.float32 if device == "cpu" else torch.float16,
+        dtype=torch.float32 if device == "cpu" else torch.float16,
         local_files_only=True,
         safety_checker=None,
         requires_safety_checker=False,

@@ -87,7 +87,7 @@ class Curriculum:
                 autoencoder.register_to_config(scaling_factor=factor)
                 autoencoder.half().save_pretrained(folder)
             self.team.wait()
-        trained = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32)
+        trained = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
         return trained.to(options.device, memory_format=torch.channels_last)
 
     def _sharpen_decoder(self, autoencoder: AutoencoderKL) -> bool:
@@ -145,6 +145,8 @@ class Curriculum:
         denoiser: torch.nn.Module,
     ) -> None:
         """Write the diffusers folder in half precision."""
+        # Without this the configuration would tell where the autoencoder lay.
+        autoencoder.register_to_config(_name_or_path="shapes")
         pipeline = StableDiffusionPipeline(
             vae=autoencoder,
             text_encoder=text_encoder,
