@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,16 +91,13 @@ def demo(data: DataOption = None, *, as_json: JsonOption = False) -> None:
     """Boot everything, sign up, make a picture, show it, stop everything."""
     layout = Layout.at(data)
     with explained():
-        report = run_until_signal(
-            _demo(layout), on_signal=lambda: progress.print("Stopping everything ...")
+        show = _show_json if as_json else _show
+        run_until_signal(
+            _demo(layout, show), on_signal=lambda: progress.print("Stopping everything ...")
         )
-        if as_json:
-            results.print_json(json.dumps(report.document()))
-        else:
-            _show(report)
 
 
-async def _demo(layout: Layout) -> Report:
+async def _demo(layout: Layout, show: Callable[[Report], None]) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         if is_locked(layout):
@@ -114,7 +112,7 @@ async def _demo(layout: Layout) -> Report:
             stack.callback(progress.print, "Stopping everything ...")
         startup_seconds = time.monotonic() - began
         client = await stack.enter_async_context(ReelmeshClient(gateway_url))
-        return await _main_job(client, layout, startup_seconds)
+        show(await _main_job(client, layout, startup_seconds))
 
 
 async def _main_job(client: ReelmeshClient, layout: Layout, startup_seconds: float) -> Report:
@@ -177,6 +175,10 @@ def _verify(report: Report, ledger: list[Document]) -> None:
             "The picture is there, but the credits do not add up; these do not hold: "
             f"{'; '.join(broken)}. Balance {report.after}, ledger {ledger}."
         )
+
+
+def _show_json(report: Report) -> None:
+    results.print_json(json.dumps(report.document()))
 
 
 def _show(report: Report) -> None:

@@ -25,7 +25,8 @@ HEALTH_SECONDS: Final = 5
 DETAIL_CHARACTERS_MAX: Final = 200
 # Ray gives its own processes fixed times to start, which a machine that is busy may need twice.
 HEAD_STARTS_MAX: Final = 6
-HEAD_GRACE_SECONDS: Final = 8.0
+# By then the agent has drained; Ray itself would wait half a minute for nothing.
+HEAD_GRACE_SECONDS: Final = 2.0
 AGENT_GRACE_SECONDS: Final = 10.0
 # Loading torch and the model on two busy cores.
 AGENT_READY_SECONDS: Final = 240.0
