@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import time
-
-import httpx
-
 from bench.booted import booted, signed_up
 from bench.figures import Figure
 from bench.quantiles import quantile
+from bench.runs import timed_picture
 
 RUNS = 60
 WARM_UP = 5
 STEPS = 4
 P50_MS_MAX = 25.0
 P99_MS_MAX = 100.0
-TERMINAL = {"succeeded", "failed", "canceled", "expired"}
+INPUTS = {"prompt": "a red circle on a white background", "steps": STEPS}
 
 
 def measure() -> list[Figure]:
     """Boot a platform and make pictures of few steps, one after another."""
     with booted() as platform, signed_up(platform.gateway_url) as client:
-        timed = [_run(client) for _ in range(WARM_UP + RUNS)][WARM_UP:]
+        timed = [timed_picture(client, INPUTS) for _ in range(WARM_UP + RUNS)][WARM_UP:]
     queue = [float(run["timings"]["queue_ms"]) for run, _ in timed]
     total = [seconds * 1000 for _, seconds in timed]
     work = [float(run["timings"]["run_ms"]) for run, _ in timed]
@@ -39,23 +35,3 @@ def measure() -> list[Figure]:
             peers={"in the pipeline p50 ms": quantile(work, 0.5)},
         ),
     ]
-
-
-def _run(client: httpx.Client) -> tuple[dict[str, dict[str, int]], float]:
-    started = time.perf_counter()
-    reply = client.post(
-        "/v1/tools/text-to-image:run",
-        json={"inputs": {"prompt": "a red circle on a white background", "steps": STEPS}},
-    )
-    reply.raise_for_status()
-    run_id = reply.json()["run_id"]
-    headers = {"accept": "text/event-stream"}
-    with client.stream("GET", f"/v1/runs/{run_id}:watch", headers=headers) as events:
-        for line in events.iter_lines():
-            if line.startswith("data:"):
-                run = json.loads(line.removeprefix("data:"))
-                if run["state"] in TERMINAL:
-                    assert run["state"] == "succeeded", run
-                    return run, time.perf_counter() - started
-    message = f"the stream of {run_id} ended before the run did"
-    raise RuntimeError(message)
