@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import torch
 
 from bench.booted import booted, signed_up
 from bench.figures import Figure
@@ -21,12 +22,15 @@ from inference.pipelines.protocol import PictureRequest, Pipeline
 
 PICTURES = 20
 STEPS = 25
+# What a replica gets on two cores, which it shares with a second one.
+REPLICA_THREADS = 1
 OVERHEAD_MAX = 5.0
 PROMPT = "a large green star on a black background"
 
 
 def measure() -> list[Figure]:
     """Boot a platform and draw the same picture both ways, in turns."""
+    torch.set_num_threads(REPLICA_THREADS)
     pipeline = load_pipeline("stable_diffusion", WEIGHTS, "cpu")
     _direct(pipeline, seed=0)
     served: list[float] = []
