@@ -56,7 +56,7 @@ class Agent:
             )
             replica = self._settings.replica
             await self._publish(await stack.enter_async_context(S3ObjectStore(replica.s3)))
-            await asyncio.to_thread(connect, self._settings.ray_address)
+            await self._connect()
             await self._workers.open()
             identity = ServiceIdentity(f"region:{replica.region}", replica.service_key_file)
             channel = await stack.enter_async_context(
@@ -96,6 +96,17 @@ class Agent:
             task.result()
         logger.info("draining", extra={"region": self._settings.name, "held": dispatcher.held})
         await dispatcher.drain(self._settings.drain_seconds)
+
+    async def _connect(self) -> None:
+        """Join the cluster, waiting for it as long as it takes."""
+        while True:
+            try:
+                await asyncio.to_thread(connect, self._settings.ray_address)
+            except ConnectionError as error:
+                logger.warning("no cluster yet", extra={"why": str(error)})
+                await asyncio.sleep(PAUSE_SECONDS)  # The pause between attempts.
+            else:
+                return
 
     async def _publish(self, store: S3ObjectStore) -> None:
         """Publish the embedded model, waiting for the store as long as it takes."""

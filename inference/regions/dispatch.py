@@ -99,7 +99,9 @@ class Dispatcher:
                 await self._wait(BEAT_SECONDS)
                 continue
             models = self._workers.models()
-            offer = Offer(self._region, self._agent_id, room, models, models, WAIT_SECONDS)
+            # After a silence the first question does not wait, so that its answer comes at once.
+            wait = WAIT_SECONDS if self.is_connected else 0.0
+            offer = Offer(self._region, self._agent_id, room, models, models, wait)
             try:
                 leases = await self._connector.lease(offer)
             except (SchedulerAway, RemoteError) as error:

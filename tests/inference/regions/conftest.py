@@ -88,9 +88,10 @@ class RegionBench:
     async def until_head(self) -> None:
         """Wait until the cluster answers; on a busy machine Ray gives up and must try again."""
         url = f"http://127.0.0.1:{self.head['dashboard-port']}/api/gcs_healthz"
+        token = Path(self.variables["RAY_AUTH_TOKEN_PATH"]).read_text()
         starts = HEAD_STARTS_MAX
         async with asyncio.timeout(HEAD_STARTS_MAX * START_SECONDS_MAX):
-            while not await asyncio.to_thread(_answers, url):
+            while not await asyncio.to_thread(_answers, url, token):
                 if self.running["head"].poll() is not None:
                     starts -= 1
                     assert starts, (self.folder / "head.log").read_text()
@@ -139,9 +140,10 @@ class RegionBench:
                 processes.stop(self.running.pop(name))
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, token: str = "") -> bool:
+    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status == 200
     except OSError:
         return False
@@ -181,10 +183,13 @@ def _bench(folder: Path, url: str, s3: S3Settings, nats_url: str) -> RegionBench
     keys = {"access": s3.access_key, "secret": s3.secret_key}
     for name, text in keys.items():
         (folder / f"s3_{name}").write_text(text)
+    (folder / "ray_token").write_text("0" * 64)
     *head_ports, port, metrics_port = processes.free_ports(len(HEAD_PORTS) + 2)
     head = dict(zip(HEAD_PORTS, head_ports, strict=True))
     variables = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(folder / "ray_token"),
         "REELMESH_DATABASE_URL": url,
         "REELMESH_NATS_URL": nats_url,
         "REELMESH_JWKS_FILE": str(identity.jwks_file),
