@@ -29,6 +29,7 @@ from meshkit.testing.identity import TestIdentity
 
 NODE_IP: Final = "127.0.0.57"
 START_SECONDS_MAX: Final = 120
+RAY_TOKEN: Final = "0" * 64
 HEAD_STARTS_MAX: Final = 4
 HEAD_PORTS: Final = (
     *("port", "dashboard-port", "dashboard-agent-listen-port", "dashboard-agent-grpc-port"),
@@ -88,10 +89,9 @@ class RegionBench:
     async def until_head(self) -> None:
         """Wait until the cluster answers; on a busy machine Ray gives up and must try again."""
         url = f"http://127.0.0.1:{self.head['dashboard-port']}/api/gcs_healthz"
-        token = Path(self.variables["RAY_AUTH_TOKEN_PATH"]).read_text()
         starts = HEAD_STARTS_MAX
         async with asyncio.timeout(HEAD_STARTS_MAX * START_SECONDS_MAX):
-            while not await asyncio.to_thread(_answers, url, token):
+            while not await asyncio.to_thread(_answers, url, RAY_TOKEN):
                 if self.running["head"].poll() is not None:
                     starts -= 1
                     assert starts, (self.folder / "head.log").read_text()
@@ -183,7 +183,7 @@ def _bench(folder: Path, url: str, s3: S3Settings, nats_url: str) -> RegionBench
     keys = {"access": s3.access_key, "secret": s3.secret_key}
     for name, text in keys.items():
         (folder / f"s3_{name}").write_text(text)
-    (folder / "ray_token").write_text("0" * 64)
+    (folder / "ray_token").write_text(RAY_TOKEN)
     *head_ports, port, metrics_port = processes.free_ports(len(HEAD_PORTS) + 2)
     head = dict(zip(HEAD_PORTS, head_ports, strict=True))
     variables = {

@@ -21,7 +21,7 @@ TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 
 async def until(business: Any, job_id: str, wanted: Callable[[pb.Job], bool]) -> pb.Job:
     """Watch a job until it is as wanted."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         async for job in business.WatchJob(pb.WatchJobRequest(job_id=job_id)):
             if wanted(job):
                 return job
@@ -102,7 +102,10 @@ async def test_a_killed_agent_does_not_disturb_a_running_job(
     assert (await ended(business, await submit("after", steps=2))).state == "succeeded"
 
 
-async def test_twenty_jobs_at_once_all_succeed(business: Any, submit: Any) -> None:
-    ids = await asyncio.gather(*(submit(f"crowd-{n}", steps=3) for n in range(20)))
+async def test_a_crowd_brings_a_second_replica_and_all_succeed(
+    region: Any, business: Any, submit: Any
+) -> None:
+    ids = await asyncio.gather(*(submit(f"crowd-{n}", steps=20) for n in range(20)))
     jobs = await asyncio.gather(*(ended(business, job_id) for job_id in ids))
     assert {job.state for job in jobs} == {"succeeded"}
+    assert len(region.replica_pids()) == 2
