@@ -210,7 +210,8 @@ class JobStore:
                 "outputs": outputs,
                 "reason": failure.reason,
                 "message": failure.message,
-                "step": lease.step,
+                # The last report may still have been under way when the completion came.
+                "step": lease.steps if state is State.SUCCEEDED else lease.step,
                 "steps": lease.steps,
                 "run_ms": ending.run_ms,
                 "upload_ms": ending.upload_ms,

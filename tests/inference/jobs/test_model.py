@@ -16,7 +16,7 @@ from inference.jobs.state import LIVE, State
 from inference.testing import REGION, Bench, completion
 
 ATTEMPTS_MAX = 3
-STEPS = 250
+STEPS = 300
 
 
 @dataclass
@@ -147,8 +147,8 @@ async def test_the_database_agrees_with_the_model(jobs: Bench, seed: int) -> Non
     model = Model(jobs, random.Random(seed))
     await model.submit()
     rules: list[tuple[Callable[[], Awaitable[None]], int]] = [
-        *((model.submit, 3), (model.grant, 8), (model.report, 6), (model.complete, 3)),
-        *((model.fail, 4), (model.cancel, 1), (model.expire, 1), (model.promote, 2)),
+        *((model.submit, 2), (model.grant, 14), (model.report, 5), (model.complete, 2)),
+        *((model.fail, 4), (model.cancel, 1), (model.expire, 2), (model.promote, 4)),
         (model.stale, 1),
     ]
     steps, weights = [rule for rule, _ in rules], [weight for _, weight in rules]
@@ -162,4 +162,4 @@ async def test_the_database_agrees_with_the_model(jobs: Bench, seed: int) -> Non
     assert row.n == len(ended)
     # A history in which little happens would prove little.
     assert len(set(ended)) >= 2
-    assert max(job.fence for job in model.jobs) >= 3
+    assert max(job.fence for job in model.jobs) >= 2
