@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
@@ -130,8 +131,7 @@ async def test_a_run_beyond_the_credits_is_refused_and_leaves_nothing(mesh: Mesh
             await client.run("text-to-image", inputs, count=8)
         before = await client.balance()
         listed = await client.call("GET", "/v1/runs?page_size=200")
-        for run in runs:
-            await client.cancel(run["run_id"])
+        await asyncio.gather(*(client.cancel(run["run_id"]) for run in reversed(runs)))
 
         assert (refusal.value.status, refusal.value.reason) == (400, "INSUFFICIENT_CREDITS")
         assert before["held"] == 20 * 24
