@@ -30,7 +30,10 @@ async def test_twenty_runs_by_five_users_succeed_and_the_credits_add_up(mesh: Me
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "victim",
-    ["replica", "region-us-east-agent", "scheduler", "business", "platform"],
+    [
+        *("replica", "region-us-east-agent", "scheduler", "business", "platform"),
+        *("postgres", "nats", "seaweedfs", "edge", "region-us-east-head"),
+    ],
 )
 async def test_a_kill_in_the_middle_of_a_batch_loses_nothing(mesh: Mesh, victim: str) -> None:
     await mesh.all_ready()
