@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from inference.connectors.protocol import Completion, Lease, LeaseKey, Offer, Output, Submission
-from inference.scheduler.snapshot import Placement
+from inference.scheduler.snapshot import Placement, ReadyJob
 from inference.wiring import SCHEMA, Inference, build
 from meshkit.clock import Ambient
 from meshkit.postgres import Database
@@ -20,6 +20,7 @@ from meshkit.tasks import Supervisor
 from meshkit.wakeup import Wakeup
 
 REGION: Final = "us-east"
+READY_MAX: Final = 10_000
 INPUTS: Final = {"prompt": "a red circle", "seed": 7.0, "steps": 4.0}
 TTL: Final = timedelta(seconds=15)
 
@@ -82,11 +83,25 @@ class Bench:
         return (await self.part.commands.submit(submission(key, **changes))).id
 
     async def grant(self, *job_ids: UUID, region: str = REGION) -> list[Lease]:
-        """Lease jobs by id, as the scheduler would."""
-        placements = [
-            Placement(job_id, 1, region, "agent-1", "the test wants it") for job_id in job_ids
-        ]
-        return list((await self.part.leases.grant(placements)).values())
+        """Lease these jobs, if they wait, as the scheduler would."""
+
+        def choose(ready: Sequence[ReadyJob]) -> list[Placement]:
+            wanted = [job.job_id for job in ready if job.job_id in job_ids]
+            return [Placement(job_id, 1, region, "agent-1", "so the test") for job_id in wanted]
+
+        leases = await self.part.leases.place(["shapes"], limit=READY_MAX, choose=choose)
+        return list(leases.values())
+
+    async def ready(self, *models: str, limit: int = READY_MAX) -> list[UUID]:
+        """Give the jobs that wait for these models, in serving order for each."""
+        shown: list[UUID] = []
+
+        def choose(ready: Sequence[ReadyJob]) -> list[Placement]:
+            shown.extend(job.job_id for job in ready)
+            return []
+
+        await self.part.leases.place(models, limit=limit, choose=choose)
+        return shown
 
     async def leased(self, key: str = "k", **changes: Any) -> Lease:
         """Queue a job and lease it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -23,6 +23,8 @@ from inference.scheduler.snapshot import Placement, ReadyJob
 
 logger = logging.getLogger(__name__)
 
+Choose = Callable[[Sequence[ReadyJob]], Sequence[Placement]]
+
 ABANDONED: Final = "NOBODY_TO_RECEIVE"
 
 
@@ -35,21 +37,24 @@ class LeaseCommands:
     settlement: Settlement
     lease_ttl: timedelta
 
-    async def ready(self, models: Sequence[str], *, limit: int) -> list[ReadyJob]:
-        """Give the first `limit` waiting jobs of each model."""
+    async def place(
+        self, models: Sequence[str], *, limit: int, choose: Choose
+    ) -> Mapping[uuid.UUID, Lease]:
+        """Show the first waiting jobs of each model and lease those that are chosen.
+
+        Each lease has its job's next fence; jobs that somebody else took meanwhile are missing.
+        Reading and claiming are one transaction for the time that it saves, not for safety.
+        """
         async with self.sessions.begin() as session:
             store = JobStore(session)
             await store.pin_plans()
-            return await store.ready(models, limit)
-
-    async def grant(self, placements: Sequence[Placement]) -> Mapping[uuid.UUID, Lease]:
-        """Lease the placed jobs, each with its next fence; jobs that are gone are missing."""
-        with CLAIM_SECONDS.time():
-            async with self.sessions.begin() as session:
-                store = JobStore(session)
-                await store.pin_plans()
+            ready = await store.ready(models, limit)
+            placements = choose(ready) if ready else ()
+            if not placements:
+                return {}
+            with CLAIM_SECONDS.time():
                 leases = await store.claim(placements, self.lease_ttl)
-                self.changes.announce(session, list(leases))
+            self.changes.announce(session, list(leases))
         return leases
 
     async def hand_back(self, leases: Sequence[Lease]) -> None:

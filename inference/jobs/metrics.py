@@ -13,6 +13,6 @@ REQUEUED = Counter("reelmesh_jobs_requeued_total", "Leases that put their job ba
 STALE = Counter("reelmesh_jobs_stale_reports_total", "Reports under a lost lease", ["verb"])
 CLAIM_SECONDS = Histogram(
     "reelmesh_jobs_claim_seconds",
-    "Time of the transaction that turns waiting jobs into leases",
+    "Time of the statement that turns waiting jobs into leases",
     buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5),
 )

@@ -53,6 +53,9 @@ def options(settings: RegionSettings) -> dict[str, Any]:
                     # Arenas per thread cost a replica some hundred megabytes.
                     "MALLOC_ARENA_MAX": "2",
                     "TOKENIZERS_PARALLELISM": "false",
+                    # The pipeline has a thread of its own, so the replica's loop stays free; a
+                    # second loop would only cost each lease some milliseconds.
+                    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
                 }
             },
         },

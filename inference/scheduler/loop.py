@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -36,15 +36,20 @@ ROUND_SECONDS = Histogram(
 PLACEMENTS = Counter("reelmesh_scheduler_placements_total", "Jobs placed", ["region"])
 
 
+Choose = Callable[[Sequence[ReadyJob]], Sequence[Placement]]
+
+
 class Backlog(Protocol[L]):
     """Where jobs wait; the scheduler knows nothing else of them."""
 
-    async def ready(self, models: Sequence[str], *, limit: int) -> Sequence[ReadyJob]:
-        """Give the first `limit` waiting jobs of each model, in serving order."""
-        ...
+    async def place(
+        self, models: Sequence[str], *, limit: int, choose: Choose
+    ) -> Mapping[uuid.UUID, L]:
+        """Show the first `limit` waiting jobs of each model and lease those that are chosen.
 
-    async def grant(self, placements: Sequence[Placement]) -> Mapping[uuid.UUID, L]:
-        """Lease the placed jobs; one that is gone by now is missing from the answer."""
+        A job that is gone by then is missing from the answer. Without a waiting job nothing is
+        chosen from.
+        """
         ...
 
     async def hand_back(self, leases: Sequence[L]) -> None:
@@ -138,34 +143,27 @@ class SchedulerLoop(Generic[L]):
             return False
         begin = time.monotonic()
         room = sum(parked.demand.capacity for parked in self._parked.values())
-        ready = await self._backlog.ready(sorted(wanted), limit=room)
-        if not ready:
-            return False
-        demands = tuple(parked.demand for parked in self._parked.values())
-        placements = decide(Snapshot(tuple(ready), demands), self._ambient.now())
-        if not placements:
-            return False
-        lost_race = await self._grant(placements)
-        ROUND_SECONDS.observe(time.monotonic() - begin)
-        return lost_race
+        placements: list[Placement] = []
+        in_hand: dict[int, _Parked[L]] = {}
 
-    async def _grant(self, placements: list[Placement]) -> bool:
-        in_hand = {p.demand_id: self._parked.pop(p.demand_id) for p in _one_each(placements)}
+        def choose(ready: Sequence[ReadyJob]) -> Sequence[Placement]:
+            demands = tuple(parked.demand for parked in self._parked.values())
+            placements.extend(decide(Snapshot(tuple(ready), demands), self._ambient.now()))
+            for placement in placements:
+                if placement.demand_id not in in_hand:
+                    in_hand[placement.demand_id] = self._parked.pop(placement.demand_id)
+            return placements
+
         leases: Mapping[uuid.UUID, L] = {}
         try:
-            leases = await self._backlog.grant(placements)
+            leases = await self._backlog.place(sorted(wanted), limit=room, choose=choose)
         finally:
-            for demand_id, parked in in_hand.items():
-                granted = tuple(
-                    leases[p.job_id]
-                    for p in placements
-                    if p.demand_id == demand_id and p.job_id in leases
-                )
-                await self._hand_out(parked, granted)
-        for placement in placements:
-            if placement.job_id in leases:
-                PLACEMENTS.labels(placement.region).inc()
-                logger.info("placed", extra={"job": placement.job_id, "why": placement.reason})
+            # Also when the backlog failed: then every offer is parked again.
+            for parked in in_hand.values():
+                await self._hand_out(parked, _granted(parked.demand, placements, leases))
+        if leases:
+            ROUND_SECONDS.observe(time.monotonic() - begin)
+            _record(placements, leases)
         return len(leases) < len(placements)
 
     async def _hand_out(self, parked: _Parked[L], granted: tuple[L, ...]) -> None:
@@ -184,5 +182,18 @@ class SchedulerLoop(Generic[L]):
                 parked.settle(())
 
 
-def _one_each(placements: Sequence[Placement]) -> list[Placement]:
-    return list({placement.demand_id: placement for placement in placements}.values())
+def _granted(
+    demand: RegionDemand, placements: Sequence[Placement], leases: Mapping[uuid.UUID, L]
+) -> tuple[L, ...]:
+    return tuple(
+        leases[placement.job_id]
+        for placement in placements
+        if placement.demand_id == demand.demand_id and placement.job_id in leases
+    )
+
+
+def _record(placements: Sequence[Placement], leases: Mapping[uuid.UUID, L]) -> None:
+    for placement in placements:
+        if placement.job_id in leases:
+            PLACEMENTS.labels(placement.region).inc()
+            logger.info("placed", extra={"job": placement.job_id, "why": placement.reason})

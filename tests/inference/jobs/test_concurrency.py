@@ -15,7 +15,6 @@ from sqlalchemy import text
 from inference.connectors.errors import LeaseLost
 from inference.connectors.protocol import Beat, Failure, Fault, Lease
 from inference.jobs.state import State
-from inference.scheduler.snapshot import Placement
 from inference.testing import REGION, Bench, completion, offer, submission
 from meshkit.errors import IdempotencyKeyReused
 
@@ -57,8 +56,7 @@ async def test_ten_claimers_never_share_a_job(jobs: Bench) -> None:
     ids = [await jobs.submit(str(n)) for n in range(40)]
 
     async def claim(worker: int) -> list[Lease]:
-        wanted = [Placement(i, 1, f"r{worker}", "a", "") for i in ids]
-        return list((await jobs.part.leases.grant(wanted)).values())
+        return await jobs.grant(*ids, region=f"r{worker}")
 
     granted = itertools.chain(*await asyncio.gather(*(claim(n) for n in range(10))))
     counts = Counter(lease.key.job_id for lease in granted)

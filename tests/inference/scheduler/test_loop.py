@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from inference.scheduler.loop import SchedulerLoop
-from inference.scheduler.snapshot import Placement, ReadyJob
+from inference.scheduler.loop import Choose, SchedulerLoop
+from inference.scheduler.snapshot import ReadyJob
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.signals import Signal
 
@@ -50,16 +50,18 @@ class MemoryBacklog:
     def add(self, number: int) -> None:
         self.jobs.append(ReadyJob(uuid.UUID(int=number), "shapes", "t", 1, number))
 
-    async def ready(self, models: Sequence[str], *, limit: int) -> Sequence[ReadyJob]:
-        return [job for job in self.jobs if job.model in models][:limit]
-
-    async def grant(self, placements: Sequence[Placement]) -> Mapping[uuid.UUID, int]:
+    async def place(
+        self, models: Sequence[str], *, limit: int, choose: Choose
+    ) -> Mapping[uuid.UUID, int]:
+        ready = [job for job in self.jobs if job.model in models][:limit]
+        wanted = {placement.job_id for placement in choose(ready)} if ready else set()
+        if not wanted:
+            return {}
         self.granting.emit(None)
         await self.may_grant.wait()
         if self.failures:
             self.failures -= 1
             raise ConnectionError
-        wanted = {placement.job_id for placement in placements}
         taken = [job for job in self.jobs if job.job_id in wanted]
         self.jobs = [job for job in self.jobs if job.job_id not in wanted]
         self.granted += [job.job_id.int for job in taken]
