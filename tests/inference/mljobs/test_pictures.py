@@ -45,8 +45,8 @@ def least_plausible(pictures: int, share: float) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("things", "group"), [(1, "one_thing"), (2, "two_things")])
-def test_the_weights_draw_as_well_as_their_evaluation_says(pipeline, things, group):
-    said = json.loads((SHAPES / "evaluation.json").read_text())["evaluation"][group]
+def test_the_weights_draw_as_well_as_their_evaluation_says(pipeline, evaluation, things, group):
+    said = evaluation[group]
     questions = draw_questions(77, things, 12)
     answers = examine(pipeline, questions, DEFAULT_STEPS, DEFAULT_GUIDANCE_SCALE)
     found = score(answers).right
