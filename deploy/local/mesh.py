@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import shutil
 from collections.abc import Sequence
 from types import TracebackType
 from typing import IO, Final, Self
@@ -45,6 +47,7 @@ class LocalMesh:
         self._observer = observer
         self._lock: IO[str] | None = None
         self._supervisor: Supervisor | None = None
+        self._regions: list[Region] = []
         self.status = PlatformStatus("")
 
     async def __aenter__(self) -> Self:
@@ -65,6 +68,7 @@ class LocalMesh:
         try:
             if self._supervisor is not None:
                 await self._supervisor.stop()
+                await asyncio.to_thread(self._tidy)
         finally:
             forget_identity(self.layout.pids, SUPERVISOR)
             self._lock.close()
@@ -81,6 +85,12 @@ class LocalMesh:
         self._supervisor = Supervisor(self.layout, components, self.status, self._observer)
         await self._supervisor.start()
 
+    def _tidy(self) -> None:
+        """Leave nothing outside the data folder."""
+        for region in self._regions:
+            region.keep_logs()
+        shutil.rmtree(self.layout.runtime, ignore_errors=True)
+
     def _components(self) -> list[Component]:
         layout, ports = self.layout, Ports()
         edge_port = gateway_port()
@@ -90,7 +100,7 @@ class LocalMesh:
         store = SeaweedFS.on(layout, secrets, ports)
         parts = Parts.on(ports)
         edge = Edge(layout, edge_port, ports.one(), parts)
-        regions = [
+        self._regions = [
             Region.on(name, index, layout, secrets, ports)
             for index, name in enumerate(self._region_names)
         ]
@@ -103,17 +113,15 @@ class LocalMesh:
             **_trust(secrets),
             **parts.addresses(),
         }
-        self._describe(edge.url, regions, {"postgres": postgres.url, "s3": store.endpoint})
+        self._describe(edge.url, {"postgres": postgres.url, "s3": store.endpoint})
         return [
             *(postgres.component(), store.component(), nats.component()),
             *parts.components(shared, secrets),
             edge.component(),
-            *(component for r in regions for component in (r.head(), r.agent(shared))),
+            *(component for r in self._regions for component in (r.head(), r.agent(shared))),
         ]
 
-    def _describe(
-        self, gateway_url: str, regions: Sequence[Region], endpoints: dict[str, str]
-    ) -> None:
+    def _describe(self, gateway_url: str, endpoints: dict[str, str]) -> None:
         self.status.gateway_url = gateway_url
         self.status.endpoints = endpoints
         self.status.regions = [
@@ -123,7 +131,7 @@ class LocalMesh:
                 "ray_address": region.ray_address,
                 "dashboard_url": region.dashboard_url,
             }
-            for region in regions
+            for region in self._regions
         ]
 
 

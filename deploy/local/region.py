@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
@@ -79,10 +81,21 @@ class Region:
         """Give the settings of those who talk to the cluster."""
         return SHARED | {"RAY_AUTH_TOKEN_PATH": str(self.secrets.ray_token)}
 
+    @property
+    def _folder(self) -> Path:
+        # A short name: Ray puts sockets below it.
+        return self.layout.runtime / f"r{self.index}"
+
+    def keep_logs(self) -> None:
+        """Copy the logs of Ray's own processes and of the replicas beside the other logs."""
+        target = self.layout.logs / f"region-{self.name}-ray"
+        shutil.rmtree(target, ignore_errors=True)
+        with suppress(OSError):  # There is no session yet, or the disk is full.
+            shutil.copytree(self._folder / "session_latest" / "logs", target)
+
     def head(self) -> Component:
         """Describe the Ray head."""
-        # A short name: Ray puts sockets below it.
-        folder = self.layout.runtime / f"r{self.index}"
+        folder = self._folder
 
         async def prepare() -> None:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

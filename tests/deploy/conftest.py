@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,9 +23,7 @@ def layout(tmp_path: Path) -> Iterator[Layout]:
     layout = Layout(tmp_path / "data folder")
     layout.prepare()
     yield layout
-    for path in sorted(layout.runtime.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    layout.runtime.rmdir()
+    shutil.rmtree(layout.runtime, ignore_errors=True)
 
 
 @pytest.fixture
