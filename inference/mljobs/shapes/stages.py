@@ -84,7 +84,11 @@ class Stage:
         self.weights = [it for network in networks for it in network.parameters()]
         self.average = WeightAverage(self.weights, plan.average_decay)
         self._optimiser = torch.optim.AdamW(
-            self.weights, lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+            self.weights,
+            lr=plan.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=0.01,
+            fused=True,
         )
         self._file = folder / f"{name}.checkpoint"
         self._journal = Journal(folder / "log.jsonl")
