@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from inference.connectors.messages import job_text
 from inference.connectors.protocol import Completion, Lease, LeaseKey, Offer, Output, Submission
 from inference.scheduler.snapshot import Placement, ReadyJob
 from inference.wiring import SCHEMA, Inference, build
@@ -50,7 +51,7 @@ def offer(**changes: Any) -> Offer:
 def completion(key: LeaseKey, **changes: Any) -> Completion:
     """Give a completion with one picture."""
     picture = Output(
-        object_key=f"results/{key.job_id}/{key.fence}/0.png",
+        object_key=f"results/{job_text(key.job_id)}/{key.fence}/0.png",
         content_type="image/png",
         size_bytes=100,
         sha256="0" * 64,

@@ -31,7 +31,7 @@ class Reporter:
         self._beat_seconds = beat_seconds
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
-        self._step = (0, 0)
+        self._step: tuple[int, int] | None = None
         self._stop = threading.Event()
         self._task: asyncio.Task[None] | None = None
         self.is_lost = False
@@ -74,9 +74,10 @@ class Reporter:
         while not self.must_stop:
             await self._wait(self._beat_seconds)
             self._news.clear()
-            step, steps = self._step
+            # Until the work has begun there is only a sign of life to send.
+            beat = Beat(self._key, *self._step) if self._step is not None else Beat(self._key)
             try:
-                verdict = await self._connector.extend([Beat(self._key, step, steps)])
+                verdict = await self._connector.extend([beat])
             except (SchedulerAway, RemoteError) as error:
                 logger.warning("no answer to a report", extra={"why": str(error)})
                 await self._wait(AWAY_PAUSE_SECONDS)
