@@ -17,7 +17,6 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -165,13 +164,6 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
 def metadata_for(schema: str) -> MetaData:
     """Make the metadata of one service's tables: its schema and the naming convention."""
     return MetaData(schema=schema, naming_convention=NAMING_CONVENTION)
-
-
-def violated_constraint(error: IntegrityError) -> str | None:
-    """Name the constraint that a statement broke, or None if the driver does not say."""
-    cause = getattr(error.orig, "__cause__", None)
-    name = getattr(cause, "constraint_name", None)
-    return name if isinstance(name, str) else None
 
 
 async def retry_aborted(command: Callable[[], Awaitable[T]]) -> T:

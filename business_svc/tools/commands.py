@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,10 +64,12 @@ class RunCommands:
         except Unavailable:
             run = await self.journal.find(run_id)
             if run is None or run.phase is Phase.HOLDING:
-                if request.idempotency_key is None:
-                    # The caller cannot ask for this run again, so it must not come to be.
-                    await self.journal.request_cancel(run_id)
+                await self._give_up(request, run_id)
                 raise
+        except asyncio.CancelledError:
+            # The caller hung up or the deadline passed.
+            await asyncio.shield(self._give_up(request, run_id))
+            raise
         if run is None:
             raise Unavailable("the run was taken back meanwhile; try again")
         return run
@@ -90,6 +93,14 @@ class RunCommands:
         if run is None:
             raise RunNotFound(format_id("run", run_id))
         return run
+
+    async def _give_up(self, request: RunRequest, run_id: uuid.UUID) -> None:
+        """See to it that a run whose caller can never hear of it does not come to be."""
+        if request.idempotency_key is not None:
+            return  # The caller can ask for it again.
+        run = await self.journal.find(run_id)
+        if run is not None and run.phase is Phase.HOLDING:
+            await self.journal.request_cancel(run_id)
 
     async def _begin(self, request: RunRequest, inputs: Mapping[str, Any]) -> uuid.UUID:
         """Record the intent of a run; give its id, or that of the run that has the key."""

@@ -67,7 +67,12 @@ class RunDriver:
                 asset = str(run.spec.inputs[run.spec.image_input])
                 image_key = await self.assets.object_key(run.organization_id, asset)
             await self.credits.hold(run)
-        except (AssetNotFound, InsufficientCredits, Refused):
+        except InsufficientCredits:
+            await self.journal.take_back(run.id)
+            raise
+        except (AssetNotFound, Refused):
+            # An earlier attempt may have held the credits and not lived to record it.
+            await self.credits.release(run.id)
             await self.journal.take_back(run.id)
             raise
         if run.cancel_requested:

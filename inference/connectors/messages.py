@@ -20,6 +20,7 @@ from inference.connectors.protocol import (
     Offer,
     Output,
 )
+from meshkit.errors import InvalidRequest
 from meshkit.ids import format_id, parse_id
 
 FAULTS: Final = {
@@ -124,7 +125,18 @@ def completion_message(completion: Completion) -> pb.CompleteJobRequest:
 
 
 def completion_of(message: pb.CompleteJobRequest) -> Completion:
-    """Give the completion in a message."""
+    """Give the completion in a message.
+
+    Raises:
+        InvalidRequest: an output lies outside the folder of its lease, where other jobs' and other
+            tenants' results are.
+    """
+    folder = f"results/{message.lease.job_id}/{message.lease.fence}/"
+    for number, output in enumerate(message.outputs):
+        name = output.object_key.removeprefix(folder)
+        if not output.object_key.startswith(folder) or not name or "/" in name:
+            field, description = f"outputs[{number}].object_key", f"must be a name below {folder}"
+            raise InvalidRequest(f"{field} {description}", field_violations=[(field, description)])
     return Completion(
         key=key_of(message.lease),
         outputs=tuple(_output_of(output) for output in message.outputs),

@@ -187,7 +187,15 @@ class Dispatcher:
             await asyncio.gather(carried.task, return_exceptions=True)
 
     async def _report(self, failure: Failure) -> None:
-        if not await deliver(lambda: self._connector.fail(failure)):
+        try:
+            told = await deliver(lambda: self._connector.fail(failure))
+        except RemoteError as error:
+            # One lease that cannot be given up ends by itself; the others go on.
+            logger.warning(
+                "a failure was refused", extra={"job": failure.key.job_id, "why": str(error)}
+            )
+            return
+        if not told:
             logger.info("the lease was lost before", extra={"job": failure.key.job_id})
 
     async def _wait(self, seconds: float) -> None:

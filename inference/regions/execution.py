@@ -86,6 +86,8 @@ class JobRunner:
         self._step_seconds = step_seconds
         # One thread: pipelines are not safe to share.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pipeline")
+        # Serve gives a replica one lease at a time, but a lease whose agent died goes on unseen.
+        self._turn = asyncio.Lock()
         self.last_step_at = time.monotonic()
         self.is_busy = False
 
@@ -98,14 +100,14 @@ class JobRunner:
         Raises:
             SchedulerAway: it did not answer for a quarter of an hour.
         """
-        work = _Work(lease, time.monotonic())
-        self.last_step_at, self.is_busy = work.began, True
         reporter = Reporter(self._connector, lease.key, beat_seconds=self._beat_seconds)
-        try:
-            async with reporter:
+        async with reporter, self._turn:
+            work = _Work(lease, time.monotonic())
+            self.last_step_at, self.is_busy = work.began, True
+            try:
                 return await self._finish(work, reporter)
-        finally:
-            self.is_busy = False
+            finally:
+                self.is_busy = False
 
     async def _finish(self, work: _Work, reporter: Reporter) -> Ended:
         """Draw and upload, then tell the scheduler what came of it."""

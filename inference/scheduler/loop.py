@@ -159,21 +159,26 @@ class SchedulerLoop(Generic[L]):
             leases = await self._backlog.place(sorted(wanted), limit=room, choose=choose)
         finally:
             # Also when the backlog failed: then every offer is parked again.
+            orphaned: list[L] = []
             for parked in in_hand.values():
-                await self._hand_out(parked, _granted(parked.demand, placements, leases))
+                granted = _granted(parked.demand, placements, leases)
+                orphaned += self._hand_out(parked, granted)
+            if orphaned:
+                await self._backlog.hand_back(orphaned)
         if leases:
             ROUND_SECONDS.observe(time.monotonic() - begin)
             _record(placements, leases)
         return len(leases) < len(placements)
 
-    async def _hand_out(self, parked: _Parked[L], granted: tuple[L, ...]) -> None:
+    def _hand_out(self, parked: _Parked[L], granted: tuple[L, ...]) -> tuple[L, ...]:
+        """Answer an offer or park it again; gives the leases that nobody waits for any more."""
         if parked.abandoned:
-            if granted:
-                await self._backlog.hand_back(granted)
-        elif granted or self._is_draining:
+            return granted
+        if granted or self._is_draining:
             parked.settle(granted)
         else:
             self._parked[parked.demand.demand_id] = parked
+        return ()
 
     def _answer_impatient(self) -> None:
         for demand_id, parked in list(self._parked.items()):
