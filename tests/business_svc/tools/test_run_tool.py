@@ -169,6 +169,24 @@ async def test_while_the_platform_is_away_a_run_without_a_key_is_given_up(
     assert installation.inference.jobs == {}
 
 
+async def test_a_hold_whose_reply_was_lost_is_freed_when_the_image_is_gone(
+    process: Process, installation: Installation
+) -> None:
+    platform = installation.platform
+    platform.ready[ASSET] = assets_pb.Asset(asset_id=ASSET, org_id=ORG)
+    platform.credits.answer("HoldCredits", after(platform.hold))
+    request = run_request(tool="image-to-image", inputs={"image": ASSET, "prompt": "p"})
+    with pytest.raises(grpc.aio.AioRpcError):
+        await process.stub.RunTool(request, metadata=KEY)
+    assert platform.states() == ["pending"]
+    del platform.ready[ASSET]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await process.stub.RunTool(request, metadata=KEY)
+    assert reason(refused.value) == "ASSET_NOT_FOUND"
+    assert platform.states() == ["released"]
+    assert await installation.rows() == []
+
+
 async def test_while_the_platform_is_away_a_run_with_a_key_waits(
     process: Process, installation: Installation
 ) -> None:

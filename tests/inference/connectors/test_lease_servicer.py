@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,25 @@ async def test_a_region_speaks_only_for_itself(live: Bench, tmp_path: Path) -> N
         )
         [foreign] = await live.grant(await live.submit(), region="eu-west")
         assert (await client.extend([Beat(foreign.key)])).lost == {foreign.key}
+
+
+@pytest.mark.parametrize("key", ["results/job_other/1/0.png", "{folder}", "{folder}../0.png"])
+async def test_a_region_publishes_only_what_lies_in_its_leases_folder(
+    live: Bench, tmp_path: Path, key: str
+) -> None:
+    async with (
+        serve(*live.part.services(), identity=TestIdentity(tmp_path)) as mesh,
+        mesh.channel("region:us-east") as channel,
+    ):
+        [lease] = await live.grant(await live.submit())
+        good = completion(lease.key)
+        [picture] = good.outputs
+        folder = picture.object_key.removesuffix("0.png")
+        bad = replace(picture, object_key=key.format(folder=folder))
+        with pytest.raises(RemoteError) as refused:
+            await LeaseClient(channel).complete(replace(good, outputs=(bad,)))
+        assert refused.value.reason == "INVALID_REQUEST"
+        await LeaseClient(channel).complete(good)
 
 
 @pytest.mark.parametrize("caller", ["business", "platform"])

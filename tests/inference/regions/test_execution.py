@@ -217,3 +217,30 @@ async def test_a_slow_pipeline_keeps_its_lease(jobs: Bench, objects: S3ObjectSto
     await asyncio.wait([draw], timeout=0.7)
     assert await jobs.part.upkeep.expire_leases() == 0
     assert await draw is Ended.COMPLETED
+
+
+class Solo:
+    """A pipeline that notices when two requests meet in it."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.met = False
+
+    def generate(self, request: PictureRequest, on_step: StepListener) -> Picture:
+        self.inside += 1
+        self.met = self.met or self.inside > 1
+        picture = FakePipeline().generate(request, on_step)
+        self.inside -= 1
+        return picture
+
+
+async def test_leases_that_come_together_run_one_after_another(
+    jobs: Bench, objects: S3ObjectStore
+) -> None:
+    leases = [await jobs.leased(name, count=2) for name in ("one", "two", "three")]
+    pipeline = Solo()
+    draw = runner(jobs.part.queue(REGION), objects, pipeline=pipeline)
+    running = [asyncio.create_task(draw.run(lease)) for lease in leases]
+    assert await asyncio.gather(*running) == [Ended.COMPLETED] * 3
+    assert not pipeline.met
+    assert not draw.is_busy
