@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,21 +48,16 @@ def booted() -> Iterator[Booted]:
             _cli(["down"], environment)
 
 
-def signed_up(gateway_url: str) -> httpx.Client:
+@contextmanager
+def signed_up(gateway_url: str) -> Iterator[httpx.Client]:
     """Give a client that is signed in as a new user."""
     name = uuid7().hex
-    client = httpx.Client(base_url=gateway_url, timeout=60)
-    reply = client.post(
-        "/v1/auth/sign-up",
-        json={
-            "email": f"{name}@bench.example.com",
-            "password": PASSWORD,
-            "display_name": f"Bench {uuid.UUID(name)}",
-        },
-    )
-    reply.raise_for_status()
-    client.headers["authorization"] = f"Bearer {reply.json()['session']['access_token']}"
-    return client
+    form = {"email": f"{name}@bench.example.com", "password": PASSWORD, "display_name": "Bench"}
+    with httpx.Client(base_url=gateway_url, timeout=60) as client:
+        reply = client.post("/v1/auth/sign-up", json=form)
+        reply.raise_for_status()
+        client.headers["authorization"] = f"Bearer {reply.json()['session']['access_token']}"
+        yield client
 
 
 def _cli(arguments: list[str], environment: dict[str, str]) -> str:
