@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from meshkit.errors import Unavailable
 from meshkit.object_store import ObjectStore, ObjectTooLarge
@@ -21,6 +21,7 @@ PROBE: Final = Path(__file__).parent / "picture_probe.py"
 PROBE_SECONDS_MAX: Final = 30
 # Each takes up to a gigabyte and a core for a moment.
 CONCURRENCY: Final = 2
+STATUS_LOST: Final = 255  # What asyncio gives for a process that somebody else has reaped.
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +89,29 @@ async def probe(file: Path, content_type: str, *, pixels_max: int) -> Dimensions
         if process.returncode is None:
             process.kill()
             await process.wait()
-    flaw = _flaw_of(process.returncode)
-    if flaw is not None:
-        return flaw
-    answer = json.loads(output)
+    answer = _answer(output)
+    if answer is None:
+        return _flaw_of(process.returncode)
     if "flaw" in answer:
         return Flaw(answer["flaw"])
     return Dimensions(answer["width"], answer["height"])
 
 
-def _flaw_of(status: int | None) -> Flaw | None:
-    if status == 0:
+def _answer(output: bytes) -> dict[str, Any] | None:
+    # What was said in full counts, whatever the exit status: an event loop may lose that.
+    try:
+        answer: dict[str, Any] = json.loads(output)
+    except ValueError:
         return None
+    return answer
+
+
+def _flaw_of(status: int | None) -> Flaw:
+    """Give the flaw that made the program end without an answer."""
     if status == -signal.SIGXCPU:
         return Flaw.TOO_COSTLY
-    if status in {-signal.SIGKILL, -signal.SIGTERM}:
-        # From outside, such as by a kernel that is short of memory: no verdict on the file.
+    if status in {None, 0, STATUS_LOST, -signal.SIGKILL, -signal.SIGTERM}:
+        # Ended from outside, such as by a kernel that is short of memory, or nobody knows how.
         raise Unavailable("the verification was ended; try again")
     # The program failed or crashed in a decoder: no picture to keep.
     return Flaw.NOT_DECODABLE
