@@ -43,8 +43,11 @@ def test_a_decoder_that_was_taken_over_is_bounded(name: str, tmp_path: Path) -> 
         ("os.kill(os.getpid(), signal.SIGSEGV)", Flaw.NOT_DECODABLE),
         ("raise RuntimeError", Flaw.NOT_DECODABLE),
         ("os.kill(os.getpid(), signal.SIGKILL)", None),
+        ("os._exit(255)", None),
+        ("pass", None),
+        ('os.write(1, b\'{"flaw": "too_many_pixels"}\'); os._exit(255)', Flaw.TOO_MANY_PIXELS),
     ],
-    ids=["burns time", "crashes", "fails", "is killed"],
+    ids=["burns time", "crashes", "fails", "is killed", "is lost", "says nothing", "said all"],
 )
 async def test_how_a_decoder_ends_decides_the_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, verdict: Flaw | None
