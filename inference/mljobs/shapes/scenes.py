@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 PICTURE_SIZE_PX = 64
 MARGIN_PX = 2.0
 GAP_PX = 3.0
+GAP_MAX_PX = 9.0
+WANDER_PX = 5.0
+"""How far things stray from the middle of the picture, where people expect them; a narrow range
+is also learned from far fewer pictures."""
 TWO_THINGS_SHARE = 0.62
 DEFAULT_BACKGROUND_SHARE = 0.15
 
 _RADIUS_ALONE_PX = {"small": (8.5, 10.5), "medium": (13.0, 16.0), "large": (20.0, 24.0)}
-_RADIUS_OF_TWO_PX = {"small": (8.0, 9.0), "medium": (10.0, 11.0), "large": (12.5, 13.5)}
+_RADIUS_OF_TWO_PX = {"small": (8.5, 9.5), "medium": (10.5, 11.5), "large": (12.5, 13.5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +87,31 @@ def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, max(low, high)))
 
 
-def _within(rng: np.random.Generator, radius: float) -> float:
-    return _uniform(rng, MARGIN_PX + radius, PICTURE_SIZE_PX - MARGIN_PX - radius)
+def _near_middle(rng: np.random.Generator, radius: float) -> float:
+    """A centre that wanders from the middle as far as `WANDER_PX` and the margin allow."""
+    middle = PICTURE_SIZE_PX / 2
+    wander = min(WANDER_PX, middle - MARGIN_PX - radius)
+    return _uniform(rng, middle - wander, middle + wander)
 
 
 def place(scene: Scene, rng: np.random.Generator) -> tuple[Placement, ...]:
-    """Random positions that keep the relation, a gap between things and a margin around."""
+    """Random positions around the middle that keep the relation, a gap and a margin around."""
     if len(scene.things) == 1:
         radius = _uniform(rng, *_RADIUS_ALONE_PX[scene.things[0].size])
-        return (Placement(_within(rng, radius), _within(rng, radius), radius),)
+        return (Placement(_near_middle(rng, radius), _near_middle(rng, radius), radius),)
     radii = [_uniform(rng, *_RADIUS_OF_TWO_PX[thing.size]) for thing in scene.things]
     first_leads = scene.relation in {"above", "left"}
     lead, follow = radii if first_leads else radii[::-1]
-    room = PICTURE_SIZE_PX - 2 * MARGIN_PX - 2 * (lead + follow) - GAP_PX
-    before, between = sorted(_uniform(rng, 0, room) for _ in range(2))
-    along_lead = MARGIN_PX + lead + before
-    distance = lead + follow + GAP_PX + between - before
-    across_lead = _within(rng, lead)
-    reach = 0.6 * distance
-    low = max(MARGIN_PX + follow, across_lead - reach)
-    high = min(PICTURE_SIZE_PX - MARGIN_PX - follow, across_lead + reach)
-    across_follow = min(max(_uniform(rng, low, high), MARGIN_PX + follow), high)
-    ends = [(along_lead, across_lead, lead), (along_lead + distance, across_follow, follow)]
+    room = PICTURE_SIZE_PX - 2 * MARGIN_PX - 2 * (lead + follow)
+    gap = _uniform(rng, GAP_PX, min(room, GAP_MAX_PX))
+    start = (room - gap) / 2
+    wander = min(WANDER_PX, start)
+    along_lead = MARGIN_PX + lead + _uniform(rng, start - wander, start + wander)
+    distance = lead + follow + gap
+    ends = [
+        (along_lead, _near_middle(rng, lead), lead),
+        (along_lead + distance, _near_middle(rng, follow), follow),
+    ]
     if not first_leads:
         ends.reverse()
     if scene.relation in {"above", "below"}:
