@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from inference.mljobs.shapes.averaging import WeightAverage
+from inference.mljobs.shapes.optimisers import Optimiser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,13 +84,7 @@ class Stage:
         self.name, self.plan, self.step = name, plan, 0
         self.weights = [it for network in networks for it in network.parameters()]
         self.average = WeightAverage(self.weights, plan.average_decay)
-        self._optimiser = torch.optim.AdamW(
-            self.weights,
-            lr=plan.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=0.01,
-            fused=True,
-        )
+        self._optimiser = Optimiser(networks, plan.learning_rate)
         self._file = folder / f"{name}.checkpoint"
         self._journal = Journal(folder / "log.jsonl")
 
@@ -99,7 +94,7 @@ class Stage:
             "step": self.step,
             "weights": [it.detach() for it in self.weights],
             "average": self.average.state(),
-            "optimiser": self._optimiser.state_dict(),
+            "optimiser": self._optimiser.state(),
         }
         partial = self._file.with_suffix(".partial")
         torch.save(state, partial)
@@ -114,7 +109,7 @@ class Stage:
         for weight, saved in zip(self.weights, state["weights"], strict=True):
             weight.copy_(saved)
         self.average.restore(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimiser.restore(state["optimiser"])
         self.step = state["step"]
         return True
 
@@ -123,15 +118,12 @@ class Stage:
         return step % self.plan.share_every_steps == 0 or step == self.plan.steps
 
     def _learn(self, lesson: Lesson, team: Team) -> dict[str, float]:
-        for group in self._optimiser.param_groups:
-            group["lr"] = self.plan.rate(self.step)
         loss, figures = lesson.loss(self.step)
-        self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         if self.plan.share_every_steps == 1:
             team.average([it.grad for it in self.weights if it.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(self.weights, GRADIENT_NORM_MAX)
-        self._optimiser.step()
+        self._optimiser.step(self.plan.rate(self.step))
         if self.plan.share_every_steps > 1 and self.is_shared(self.step + 1):
             team.average(self.weights)
         self.average.update(self.weights, self.step)
