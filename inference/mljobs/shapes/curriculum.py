@@ -1,4 +1,4 @@
-"""The three stages of training in order: autoencoder, its decoder alone, text and denoiser."""
+"""The stages of training in order: autoencoder, its decoder, reading, text and denoiser."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from inference.mljobs.shapes.networks import (
     build_scheduler,
     build_text_encoder,
 )
+from inference.mljobs.shapes.reading import ReadingHeads, ReadingLesson
 from inference.mljobs.shapes.stages import Plan, Stage
 from inference.mljobs.shapes.tokens import build_tokenizer
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from inference.mljobs.shapes.team import Team
 
 _AUTOENCODER_STREAM, _SCALING_STREAM, _SINGLES_STREAM, _DENOISER_STREAM = range(4)
-_DECODER_STREAM, _PAIRS_STREAM = 4, 5
+_DECODER_STREAM, _PAIRS_STREAM, _READING_STREAM = 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,25 @@ class Curriculum:
         stage.average.write_to(stage.weights)
         return True
 
+    def _teach_reading(self, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer) -> bool:
+        """Train the text encoder to tell what captions say; False if time ran out."""
+        options = self.options
+        heads = ReadingHeads(options.sizes.text_width).to(options.device)
+        plan = Plan(options.reading_steps, 1e-3, 0.99, share_every_steps=options.share_every)
+        stage = self._stage("reading", [text_encoder, heads], plan)
+        lesson = ReadingLesson(
+            text_encoder,
+            heads,
+            tokenizer,
+            self._stream(_READING_STREAM),
+            options.reading_batch,
+            options.device,
+        )
+        if not stage.run(lesson, self.team, self.deadline):
+            return False
+        stage.average.write_to(stage.weights)
+        return True
+
     def _train_denoiser(self, autoencoder: AutoencoderKL) -> bool:
         """Train text encoder and denoiser together; False if time ran out."""
         options = self.options
@@ -118,6 +138,8 @@ class Curriculum:
             text_encoder.set_attn_implementation("eager")
         networks = [network.to(options.device) for network in (text_encoder, denoiser)]
         denoiser.to(memory_format=torch.channels_last)
+        if not self._teach_reading(text_encoder, tokenizer):
+            return False
         plan = Plan(options.denoiser_steps, 1e-3, 0.999, share_every_steps=options.share_every)
         stage = self._stage("denoiser", networks, plan)
         lesson = DenoiserLesson(
@@ -128,7 +150,6 @@ class Curriculum:
             self._bank(autoencoder, _PAIRS_STREAM, 2),
             self._stream(_DENOISER_STREAM),
             options.denoiser_batch,
-            options.denoiser_steps,
             options.device,
         )
         finished = stage.run(lesson, self.team, self.deadline)

@@ -10,6 +10,7 @@ import torch
 from inference.mljobs.shapes.autoencoder_loss import autoencoder_loss, decoder_loss
 from inference.mljobs.shapes.batches import caption_batch, crop_batch, draw_batch
 from inference.mljobs.shapes.networks import TRAINING_TIMESTEPS, build_scheduler
+from inference.mljobs.shapes.reading import encode_captions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +25,8 @@ CROP_SIDE_PX = 32
 CROP_SHARE_OF_STEPS = 0.45
 CROPS_PER_PICTURE = 4
 EMPTY_CAPTION_SHARE = 0.1
-SINGLES_SHARE_OF_STEPS = 0.5
-PAIRS_SHARE_EARLY = 0.12
+EARLY_STEPS = 2000
+PAIRS_SHARE_EARLY = 0.3
 PAIRS_SHARE_LATE = 0.65
 
 
@@ -85,8 +86,8 @@ class DecoderLesson:
 class DenoiserLesson:
     """Predict the velocity of noised codes from caption and time.
 
-    The first half of the steps shows mostly single things, from which the words for colours and
-    shapes are learned sooner; the second half mostly pairs.
+    The first steps show mostly single things, from which colours and shapes are learned sooner;
+    the others mostly pairs.
     """
 
     denoiser: UNet2DConditionModel
@@ -96,12 +97,11 @@ class DenoiserLesson:
     pairs: LatentBank
     stream: Stream
     batch: int
-    steps: int
     device: str = "cpu"
 
     def _sample(self, step: int, rng: np.random.Generator) -> tuple[torch.Tensor, list[Scene]]:
-        early = step < SINGLES_SHARE_OF_STEPS * self.steps
-        pairs = int(rng.binomial(self.batch, PAIRS_SHARE_EARLY if early else PAIRS_SHARE_LATE))
+        share = PAIRS_SHARE_EARLY if step < EARLY_STEPS else PAIRS_SHARE_LATE
+        pairs = int(rng.binomial(self.batch, share))
         parts = []
         for bank, size in ((self.singles, self.batch - pairs), (self.pairs, pairs)):
             bank.grow(step)
@@ -129,20 +129,10 @@ class DenoiserLesson:
         velocity = signal.sqrt() * noise - (1 - signal).sqrt() * clean
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device, torch.bfloat16):
-            hidden = self.text_encoder(self._tokens(captions))[0]
+            ids = encode_captions(self.tokenizer, captions, self.device)
+            hidden = self.text_encoder(ids)[0]
             guess = self.denoiser(noisy, times, hidden).sample
         return torch.nn.functional.mse_loss(guess.float(), velocity), {}
-
-    def _tokens(self, captions: list[str]) -> torch.Tensor:
-        coded = self.tokenizer(
-            captions,
-            padding="max_length",
-            truncation=True,
-            max_length=self.tokenizer.model_max_length,
-            return_tensors="pt",
-        )
-        ids: torch.Tensor = coded.input_ids
-        return ids.to(self.device)
 
 
 def _signal_levels(device: str) -> torch.Tensor:

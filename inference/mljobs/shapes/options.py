@@ -28,6 +28,8 @@ class Options:
     autoencoder_steps: int
     autoencoder_batch: int
     decoder_steps: int
+    reading_steps: int
+    reading_batch: int
     denoiser_steps: int
     denoiser_batch: int
     pictures: int
@@ -59,6 +61,8 @@ def read_options(arguments: Sequence[str] | None, description: str | None) -> Op
     add("--autoencoder-steps", type=int, default=2000)
     add("--autoencoder-batch", type=int, default=16)
     add("--decoder-steps", type=int, default=800)
+    add("--reading-steps", type=int, default=1500)
+    add("--reading-batch", type=int, default=128)
     add("--denoiser-steps", type=int, default=6000)
     add("--denoiser-batch", type=int, default=48)
     add("--pictures", type=int, default=40_000, help="coded pictures of each kind and worker")

@@ -10,6 +10,7 @@ from inference.mljobs.train_shapes import main
 COMMON = (
     "--tiny", "--device", "cpu", "--seed", "3", "--autoencoder-batch", "2",
     "--denoiser-batch", "4", "--pictures", "128", "--decoder-steps", "2",
+    "--reading-steps", "4", "--reading-batch", "4",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def test_a_run_cut_short_and_resumed_ends_as_one_that_was_not(tmp_path):
     train(tmp_path / "cut", 6, 4, "--minutes", "0")
     assert checkpoint(tmp_path / "cut", "autoencoder")["step"] == 1
     train(tmp_path / "cut", 6, 4, "--resume")
-    for stage in ("autoencoder", "denoiser"):
+    for stage in ("autoencoder", "reading", "denoiser"):
         whole, resumed = (checkpoint(tmp_path / name, stage) for name in ("whole", "cut"))
         assert whole["step"] == resumed["step"]
         for part in ("weights", "average"):
