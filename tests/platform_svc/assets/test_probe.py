@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.errors import Unavailable
+from meshkit.testing.signals import eventually
 from platform_svc.assets.asset import RESULT_KEY, Dimensions, Flaw
-from platform_svc.assets.verification import PROBE, probe
+from platform_svc.assets.probing import PROBE, probe
 from tests.platform_svc.assets.factories import bomb, picture
 
 ATTEMPTS = {
@@ -20,6 +24,22 @@ ATTEMPTS = {
     "files": "[open('/dev/null') for _ in range(100)]",
     "disk": "open('left-behind', 'wb', buffering=0).write(b'x')",
 }
+
+StandIn = Callable[[str], Path]
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Run another program in the place of the probe."""
+
+    def put(program: str) -> Path:
+        file = tmp_path / "probe.py"
+        imports = f"import os, resource, signal, sys\nsys.path.insert(0, {str(PROBE.parent)!r})\n"
+        file.write_text(f"{imports}import picture_probe\n{program}\n")
+        monkeypatch.setattr("platform_svc.assets.probing.PROBE", file)
+        return file
+
+    return put
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
@@ -36,6 +56,9 @@ def test_a_decoder_that_was_taken_over_is_bounded(name: str, tmp_path: Path) -> 
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) == 0
 
 
+BEGUN = "os.write(1, picture_probe.BEGUN)"
+
+
 @pytest.mark.parametrize(
     ("program", "verdict"),
     [
@@ -43,23 +66,73 @@ def test_a_decoder_that_was_taken_over_is_bounded(name: str, tmp_path: Path) -> 
         ("os.kill(os.getpid(), signal.SIGSEGV)", Flaw.NOT_DECODABLE),
         ("raise RuntimeError", Flaw.NOT_DECODABLE),
         ("os.kill(os.getpid(), signal.SIGKILL)", None),
-        ("os._exit(255)", None),
         ("pass", None),
         ('os.write(1, b\'{"flaw": "too_many_pixels"}\'); os._exit(255)', Flaw.TOO_MANY_PIXELS),
     ],
-    ids=["burns time", "crashes", "fails", "is killed", "is lost", "says nothing", "said all"],
+    ids=["burns time", "crashes", "fails", "is killed", "says nothing", "said all"],
 )
 async def test_how_a_decoder_ends_decides_the_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, verdict: Flaw | None
+    stand_in: StandIn, program: str, verdict: Flaw | None
 ) -> None:
-    stand_in = tmp_path / "probe.py"
-    stand_in.write_text(f"import os, resource, signal\n{program}\n")
-    monkeypatch.setattr("platform_svc.assets.verification.PROBE", stand_in)
+    file = stand_in(f"{BEGUN}\n{program}")
     if verdict is None:
         with pytest.raises(Unavailable):
-            await probe(stand_in, "image/png", pixels_max=1)
+            await probe(file, "image/png", pixels_max=1)
     else:
-        assert await probe(stand_in, "image/png", pixels_max=1) is verdict
+        assert await probe(file, "image/png", pixels_max=1) is verdict
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["os.kill(os.getpid(), signal.SIGSEGV)", "os.abort()", "raise RuntimeError", "os._exit(255)"],
+)
+async def test_an_end_before_the_picture_was_looked_at_is_no_verdict(
+    stand_in: StandIn, end: str
+) -> None:
+    with pytest.raises(Unavailable):
+        await probe(stand_in(end), "image/png", pixels_max=1)
+
+
+async def test_a_canceled_verification_leaves_no_process(stand_in: StandIn, tmp_path: Path) -> None:
+    file = stand_in("open('pid', 'w').write(str(os.getpid()))\nwhile True: signal.pause()")
+    probing = asyncio.create_task(probe(file, "image/png", pixels_max=1))
+
+    async def started() -> bool:
+        return (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text())
+
+    await eventually(started)
+    probing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probing
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+
+
+FORKED = """
+import ctypes, sys
+from pathlib import Path
+from meshkit.server import run
+from platform_svc.assets.probing import probe
+
+libc = ctypes.CDLL(None)
+libc.__register_atfork(None, None, ctypes.cast(libc.abort, ctypes.c_void_p), None)
+
+async def main():
+    print(await probe(Path(sys.argv[1]), "image/png", pixels_max=100))
+
+run(main)
+"""
+
+
+def test_what_libraries_do_after_a_fork_does_not_reach_the_probe(tmp_path: Path) -> None:
+    # gRPC's handlers start threads in the child, which now and then crash it; this one always does.
+    (tmp_path / "picture").write_bytes(picture())
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path / "picture")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{Dimensions(8, 6)}\n", "")
 
 
 async def test_the_probe_sees_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
