@@ -150,9 +150,9 @@ class AssetCommands:
         """Give the asset that has the id in the end: this one, or that of a twin call."""
         try:
             ready = await self._promote(asset, source_key)
-        except UploadMissing:
-            # A twin removes the source only after its commit, so a look at the rows tells it
-            # from an object that never was.
+        except (UploadMissing, UploadRejected):
+            # A twin removes the source, though only after its commit: what it has made stands,
+            # whatever was there to be read since.
             earlier = await self._find(asset.id)
             if earlier is None:
                 raise
@@ -163,7 +163,9 @@ class AssetCommands:
                 return ready
             twin = await store.find(asset.id)
             assert twin is not None, "rows of imports go a month after their deletion"
-            return twin
+        if twin.state is not State.READY or twin.object_key != ready.object_key:
+            await self._remove(ready.object_key)
+        return twin
 
     async def _find(self, asset_id: uuid.UUID) -> Asset | None:
         async with self.sessions() as session:
