@@ -28,7 +28,9 @@ CHUNK_BYTES: Final = 1 << 20
 LIST_PAGE_MAX: Final = 1000
 # What SigV4 allows (AWS Signature Version 4, query parameter X-Amz-Expires).
 PRESIGN_MAX: Final = timedelta(days=7)
-MISSING_CODES: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound"})
+# An answer to HEAD has no body that could name the key.
+BARE_MISSING: Final = ("HeadObject", "404")
 BUCKET_EXISTS_CODES: Final = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
 
 
@@ -336,7 +338,7 @@ class S3ObjectStore:
         try:
             return await loop.run_in_executor(self._threads, work)
         except ClientError as error:
-            if _code(error) in MISSING_CODES:
+            if _says_missing(error):
                 raise ObjectMissing("there is no object under this key") from error
             raise StoreUnavailable("the object store refused the request") from error
         except BotoCoreError as error:
@@ -378,6 +380,12 @@ def _client(settings: S3Settings, endpoint: str, concurrency: int) -> Any:
         aws_secret_access_key=settings.secret_key,
         config=config,
     )
+
+
+def _says_missing(error: ClientError) -> bool:
+    # A bare 404 may also come from what stands before the store, while that is away.
+    code = _code(error)
+    return code in MISSING_CODES or (error.operation_name, code) == BARE_MISSING
 
 
 def _code(error: ClientError) -> str:
