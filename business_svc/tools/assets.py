@@ -64,7 +64,8 @@ class Assets:
                 with answers_of("platform"):
                     await self.stub.ImportAsset(_import(run, index, output))
             except Refused as refusal:
-                raise OutputRejected(f"output {index} was rejected: {refusal.reason}") from refusal
+                why = " ".join(filter(None, (refusal.reason, refusal.metadata.get("detail"))))
+                raise OutputRejected(f"output {index} was rejected: {why}") from refusal
 
     async def urls(self, organization_id: uuid.UUID, assets: Sequence[uuid.UUID]) -> dict[str, str]:
         """Return a URL for each asset that still exists, by public id."""

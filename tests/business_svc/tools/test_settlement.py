@@ -14,7 +14,7 @@ from sqlalchemy import select
 from business_svc.tools.tables import OutboxEvent
 from meshkit.testing.signals import eventually
 
-from .fakes import BUSY, after, closed, missing
+from .fakes import BUSY, after, missing, refusal
 from .harness import Installation, Process, run_request
 
 
@@ -154,12 +154,44 @@ async def test_a_process_begins_with_a_look_at_every_active_run(
 async def test_outputs_that_do_not_verify_fail_the_run_and_free_the_credits(
     process: Process, installation: Installation
 ) -> None:
-    installation.platform.assets.answer("ImportAsset", closed("UPLOAD_REJECTED"))
+    flaw = refusal(grpc.StatusCode.FAILED_PRECONDITION, "UPLOAD_REJECTED", detail="not_decodable")
+    installation.platform.assets.answer("ImportAsset", flaw)
     run = await ended(process, installation)
     await process.tools.reconciler.run_once()
     run = await get(process, run.run_id)
     assert (run.state, run.error.reason, run.credits_charged) == ("failed", "OUTPUT_REJECTED", 0)
+    assert run.error.message == "output 0 was rejected: UPLOAD_REJECTED not_decodable"
     assert installation.platform.states() == ["released"]
+    await installation.check()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED),
+        *(grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED, grpc.StatusCode.UNKNOWN),
+        *(grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    ],
+    ids=lambda code: code.name,
+)
+@pytest.mark.parametrize("method", ["ImportAsset", "CaptureHold"])
+async def test_no_trouble_of_the_platform_that_may_pass_ends_a_run(
+    process: Process, installation: Installation, method: str, code: grpc.StatusCode
+) -> None:
+    platform = installation.platform
+    servicer, effect = {
+        "ImportAsset": (platform.assets, platform.keep),
+        "CaptureHold": (platform.credits, platform.capture),
+    }[method]
+    servicer.always(method, refusal(code, "TROUBLE"))
+    run = await ended(process, installation)
+    await process.tools.reconciler.run_once()
+    assert [row.phase for row in await installation.rows()] == ["settling"]
+    servicer.always(method, effect)
+    installation.clock.advance(seconds=31)
+    await process.tools.reconciler.run_once()
+    run = await get(process, run.run_id)
+    assert (run.state, run.credits_charged, len(run.outputs)) == ("succeeded", 4, 2)
     await installation.check()
 
 
