@@ -12,8 +12,10 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+
+from meshkit.postgres_errors import hide_values
 
 VERSION_TABLE: Final = "schema_version"
 # A migration that waits for a lock blocks everybody behind it: rather fail and try again.
@@ -47,7 +49,7 @@ async def drift(url: str, metadata: sa.MetaData) -> list[str]:
         context = MigrationContext.configure(connection, opts=_options(str(metadata.schema)))
         return [repr(difference) for difference in compare_metadata(context, metadata)]
 
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = _engine(url)
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(compare)
@@ -113,6 +115,12 @@ def create_inbox_v1(op: Any, schema: str) -> None:
     op.create_index("ix_inbox_seen_at", "inbox", ["seen_at"], schema=schema)
 
 
+def _engine(url: str) -> AsyncEngine:
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    hide_values(engine)
+    return engine
+
+
 def _script(versions_folder: Path) -> ScriptDirectory:
     if not versions_folder.is_dir():
         raise FileNotFoundError(f"there is no folder of migrations at {versions_folder}")
@@ -149,7 +157,7 @@ async def _run(url: str, schema: str, script: ScriptDirectory, steps: Steps) -> 
             environment.configure(connection=connection, **_options(schema))
             environment.run_migrations()
 
-    engine = create_async_engine(url, poolclass=NullPool)
+    engine = _engine(url)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(migrate)

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Session
 
 from meshkit.config import Environment
 from meshkit.errors import ServiceError, Unavailable
+from meshkit.postgres_errors import hide_values
 
 T = TypeVar("T")
 
@@ -149,13 +150,19 @@ def _drop_callbacks(session: Session) -> None:
 
 
 def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
-    """Make an engine that maps retryable errors; the caller disposes of it.
+    """Make an engine that maps retryable errors and hides values; the caller disposes of it.
 
     The pool is a hard bound: connections are shared between processes, so none may take more.
     """
     engine = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, pool_timeout=10, pool_pre_ping=True
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        hide_parameters=True,
     )
+    hide_values(engine)
     sqlalchemy_event.listen(engine.sync_engine, "handle_error", _map_error)
     sqlalchemy_event.listen(engine.sync_engine, "do_connect", _connect)
     return engine

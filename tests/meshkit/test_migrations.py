@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -89,3 +90,16 @@ async def test_a_failed_migration_changes_nothing(empty_url: str, tmp_path: Path
         await upgrade(empty_url, "sample", tmp_path)
     async with Database(empty_url, schema="sample") as database, database.sessions() as session:
         assert await session.scalar(sa.text("SELECT to_regclass('sample.half')")) is None
+
+
+async def test_a_failed_migration_repeats_no_rows(empty_url: str, tmp_path: Path) -> None:
+    (tmp_path / "2026_01_10_0900_bad.py").write_text(
+        "from alembic import op\n"
+        "revision = 'bad'\ndown_revision = None\n"
+        "def upgrade():\n"
+        "    op.execute('CREATE TABLE sample.kept (word text, CHECK (length(word) < 3))')\n"
+        "    op.execute(\"INSERT INTO sample.kept SELECT chr(104) || 'unter' || 2\")\n"
+    )
+    with pytest.raises(sa.exc.IntegrityError) as caught:
+        await upgrade(empty_url, "sample", tmp_path)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 import uuid
 
 import pytest
@@ -150,3 +151,33 @@ def test_the_password_of_the_file_goes_into_the_url(tmp_path) -> None:
 def test_driver_urls_keep_socket_folders_with_spaces() -> None:
     url = driver_url("postgresql+asyncpg://u:p@/reelmesh?host=/some where")
     assert url == "postgresql://u:p@/reelmesh?host=%2Fsome%20where"
+
+
+SECRET = "correct-horse-battery-staple"
+FAILING = {
+    "unique": "INSERT INTO sample.notes VALUES (gen_random_uuid(), :value)",
+    "not null": "INSERT INTO sample.notes VALUES (NULL, :value)",
+    "data": "SELECT CAST(CAST(:value AS text) AS integer)",
+    "driver": "SELECT CAST(:value AS integer)",
+}
+
+
+@pytest.mark.parametrize("statement", FAILING.values(), ids=FAILING)
+async def test_errors_repeat_no_values(database: Database, statement: str) -> None:
+    async with database.sessions.begin() as session:
+        await session.execute(note(SECRET))
+    with pytest.raises(sa.exc.DBAPIError) as caught:
+        async with database.sessions.begin() as session:
+            await session.execute(sa.text(statement), {"value": SECRET})
+    words = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in words
+    assert SECRET not in repr(caught.value)
+    assert statement.split(" ", maxsplit=1)[0] in words
+
+
+async def test_errors_still_name_the_constraint(database: Database) -> None:
+    async with database.sessions.begin() as session:
+        await session.execute(note(SECRET))
+    with pytest.raises(sa.exc.IntegrityError, match=r"23505.*uq_notes_text"):
+        async with database.sessions.begin() as session:
+            await session.execute(note(SECRET))
