@@ -121,6 +121,7 @@ def completion_message(completion: Completion) -> pb.CompleteJobRequest:
         outputs=[output_message(output) for output in completion.outputs],
         run_ms=completion.run_ms,
         upload_ms=completion.upload_ms,
+        steps_made=completion.steps_made,
     )
 
 
@@ -142,6 +143,7 @@ def completion_of(message: pb.CompleteJobRequest) -> Completion:
         outputs=tuple(_output_of(output) for output in message.outputs),
         run_ms=max(message.run_ms, 0),
         upload_ms=max(message.upload_ms, 0),
+        steps_made=message.steps_made,
     )
 
 
@@ -152,6 +154,7 @@ def failure_message(failure: Failure) -> pb.FailJobRequest:
         fault=FAULTS[failure.fault],
         reason=failure.reason.replace("\x00", "")[:REASON_CHARACTERS_MAX],
         message=failure.message.replace("\x00", "")[:MESSAGE_CHARACTERS_MAX],
+        steps_made=failure.steps_made,
     )
 
 
@@ -162,6 +165,7 @@ def failure_of(message: pb.FailJobRequest) -> Failure:
         fault=FAULTS_BACK[message.fault],
         reason=message.reason,
         message=message.message,
+        steps_made=message.steps_made,
     )
 
 

@@ -105,22 +105,27 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished attempt and what it made."""
+    """A finished attempt and what it made; `steps_made` are the steps that really ran."""
 
     key: LeaseKey
     outputs: tuple[Output, ...]
     run_ms: int
     upload_ms: int
+    steps_made: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A lease given up; `message` is safe to show to the user."""
+    """A lease given up; `message` is safe to show to the user.
+
+    `steps_made` are the steps that really ran, also those after the last report.
+    """
 
     key: LeaseKey
     fault: Fault
     reason: str
     message: str = ""
+    steps_made: int = 0
 
 
 class Producer(Protocol):

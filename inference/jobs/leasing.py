@@ -95,6 +95,7 @@ class LeaseCommands:
                     outputs=completion.outputs,
                     run_ms=completion.run_ms,
                     upload_ms=completion.upload_ms,
+                    steps_made=completion.steps_made,
                 )
                 state = await self.settlement.settle(session, held, Event.COMPLETE, ending)
                 published = state is State.SUCCEEDED
@@ -128,7 +129,8 @@ class LeaseCommands:
     ) -> None:
         # Postgres refuses NULs, and a replica's message may hold anything.
         reason, message = (t.replace("\x00", "") for t in (failure.reason, failure.message))
-        ending = Ending(failure=JobFailure(reason, message))
+        told = JobFailure(reason, message)
+        ending = Ending(failure=told, steps_made=failure.steps_made)
         match failure.fault:
             case Fault.INPUT:
                 await self.settlement.settle(session, held, Event.REJECT, ending)
@@ -137,4 +139,4 @@ class LeaseCommands:
             case Fault.CANCELED:
                 await self.settlement.settle(session, held, Event.STOP, ending)
             case Fault.ATTEMPT:
-                await self.settlement.break_off(session, held, reason=reason, message=message)
+                await self.settlement.break_off(session, held, told, steps_made=failure.steps_made)

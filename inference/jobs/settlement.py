@@ -43,16 +43,18 @@ class Settlement:
         return after
 
     async def break_off(
-        self, session: AsyncSession, lease: HeldLease, *, reason: str, message: str
+        self, session: AsyncSession, lease: HeldLease, failure: JobFailure, *, steps_made: int = 0
     ) -> State:
         """Count an attempt as broken: queue the job again while attempts are left."""
         if lease.attempts < lease.attempts_max:
-            failure = JobFailure(reason, message)
-            return await self.settle(session, lease, Event.RETRY, Ending(failure=failure))
-        failure = JobFailure(
-            "ATTEMPTS_EXHAUSTED", f"gave up after {lease.attempts} attempts; the last: {reason}"
+            ending = Ending(failure=failure, steps_made=steps_made)
+            return await self.settle(session, lease, Event.RETRY, ending)
+        exhausted = JobFailure(
+            "ATTEMPTS_EXHAUSTED",
+            f"gave up after {lease.attempts} attempts; the last: {failure.reason}",
         )
-        return await self.settle(session, lease, Event.EXHAUST, Ending(failure=failure))
+        ending = Ending(failure=exhausted, steps_made=steps_made)
+        return await self.settle(session, lease, Event.EXHAUST, ending)
 
     async def _requeue(
         self, session: AsyncSession, lease: HeldLease, event: Event, ending: Ending
@@ -82,6 +84,7 @@ class Settlement:
             failure=ending.failure if state in WITH_FAILURE else None,
             run_ms=ending.run_ms,
             upload_ms=ending.upload_ms,
+            steps_made=ending.steps_made,
         )
         await store.finish(lease, state, recorded, event=event.value)
         job = await store.read(lease.key.job_id)

@@ -45,6 +45,7 @@ class Ending:
     failure: JobFailure | None = None
     run_ms: int = 0
     upload_ms: int = 0
+    steps_made: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,9 @@ class JobStore:
                 "reason": failure.reason,
                 "message": failure.message,
                 # The last report may still have been under way when the completion came.
-                "step": lease.steps if state is State.SUCCEEDED else lease.step,
+                "step": lease.steps
+                if state is State.SUCCEEDED
+                else max(lease.step, ending.steps_made),
                 "steps": lease.steps,
                 "run_ms": ending.run_ms,
                 "upload_ms": ending.upload_ms,

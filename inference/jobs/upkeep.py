@@ -62,7 +62,7 @@ class Upkeep:
                     extra={"job": lease.key.job_id, "fence": lease.key.fence, "of": lease.region},
                 )
                 await self.settlement.break_off(
-                    session, lease, reason="LEASE_EXPIRED", message="the region fell silent"
+                    session, lease, JobFailure("LEASE_EXPIRED", "the region fell silent")
                 )
         return len(expired)
 

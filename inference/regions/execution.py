@@ -59,6 +59,7 @@ class _Work:
 
     lease: Lease
     began: float
+    steps_made: int = 0
     outputs: list[Output] = field(default_factory=list)
     uploads: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -116,14 +117,16 @@ class JobRunner:
             completion = await self._work(work, reporter)
         except Cancelled:
             await self._discard(work)
-            failure = Failure(key, Fault.CANCELED, "CANCELED")
+            failure = Failure(key, Fault.CANCELED, "CANCELED", steps_made=work.steps_made)
             return Ended.LOST if reporter.is_lost else await self._fail(failure, Ended.CANCELED)
         except (InvalidPictureRequest, ObjectMissing, ObjectTooLarge) as error:
             await self._discard(work)
-            return await self._fail(_input_failure(key, error))
+            return await self._fail(_input_failure(work, error))
         except StoreUnavailable as error:
             await self._discard(work)
-            return await self._fail(Failure(key, Fault.ATTEMPT, error.reason, str(error)))
+            return await self._fail(
+                Failure(key, Fault.ATTEMPT, error.reason, str(error), work.steps_made)
+            )
         if await deliver(lambda: self._connector.complete(completion)):
             return Ended.COMPLETED
         await self._discard(work)
@@ -134,7 +137,7 @@ class JobRunner:
         reporter.advance(0, order.steps)
         requests = order.requests(await self._input_image(order))
         for number, request in enumerate(requests):
-            picture = await self._draw(request, number, order, reporter)
+            picture = await self._draw(request, number, work, reporter)
             # The upload runs beside the drawing of the next picture.
             work.outputs.append(_output(work.lease.key, number, request, picture))
             work.uploads.append(asyncio.create_task(self._upload(work.outputs[-1], picture)))
@@ -146,18 +149,21 @@ class JobRunner:
             outputs=tuple(work.outputs),
             run_ms=_milliseconds(drawn - work.began),
             upload_ms=_milliseconds(time.monotonic() - drawn),
+            steps_made=work.steps_made,
         )
 
     async def _draw(
-        self, request: PictureRequest, number: int, order: Order, reporter: Reporter
+        self, request: PictureRequest, number: int, work: _Work, reporter: Reporter
     ) -> Picture:
         def on_step(step: int, steps: int) -> None:
             self.last_step_at = time.monotonic()
+            # Counted before anything can stop the drawing: what is told is what really ran.
+            work.steps_made += 1
             if self._step_seconds:
                 reporter.wait_stop(self._step_seconds)
             if reporter.must_stop:
                 raise Cancelled
-            reporter.advance(number * steps + step, order.count * steps)
+            reporter.advance(number * steps + step, work.lease.count * steps)
 
         if reporter.must_stop:
             raise Cancelled
@@ -205,10 +211,11 @@ async def deliver(call: Callable[[], Awaitable[None]]) -> bool:
             return True
 
 
-def _input_failure(key: LeaseKey, error: Exception) -> Failure:
+def _input_failure(work: _Work, error: Exception) -> Failure:
+    reason, message = "IMAGE_MISSING", "the input image is missing or too large"
     if isinstance(error, InvalidPictureRequest):
-        return Failure(key, Fault.INPUT, error.reason, str(error))
-    return Failure(key, Fault.INPUT, "IMAGE_MISSING", "the input image is missing or too large")
+        reason, message = error.reason, str(error)
+    return Failure(work.lease.key, Fault.INPUT, reason, message, work.steps_made)
 
 
 def _output(key: LeaseKey, number: int, request: PictureRequest, picture: Picture) -> Output:

@@ -111,17 +111,63 @@ async def test_progress_counts_over_all_pictures(jobs: Bench, objects: S3ObjectS
     assert 1 <= job.step <= 8
 
 
-async def test_a_cancel_stops_the_drawing_and_leaves_nothing(
+class Counted:
+    """A pipeline that counts the steps it really makes, whoever hears of them."""
+
+    def __init__(self) -> None:
+        self.steps_made = 0
+
+    def generate(self, request: PictureRequest, on_step: StepListener) -> Picture:
+        def counting(step: int, steps: int) -> None:
+            self.steps_made += 1
+            on_step(step, steps)
+
+        return FakePipeline().generate(request, counting)
+
+
+async def test_a_cancel_stops_the_drawing_within_two_steps_and_leaves_nothing(
     jobs: Bench, objects: S3ObjectStore
 ) -> None:
-    lease = await jobs.leased(inputs={"prompt": "a", "steps": 100}, count=2)
-    queue = Interrupted(
-        jobs.part.queue(REGION), 110, lambda: jobs.part.commands.cancel(lease.key.job_id)
+    lease = await jobs.leased(inputs={"prompt": "a", "steps": 20}, count=2)
+    pipeline = Counted()
+    steps_before: list[int] = []
+
+    async def cancel() -> None:
+        steps_before.append(pipeline.steps_made)
+        await jobs.part.commands.cancel(lease.key.job_id)
+
+    draw = runner(
+        Interrupted(jobs.part.queue(REGION), 22, cancel),
+        objects,
+        pipeline=pipeline,
+        step_seconds=0.15,
     )
-    assert await runner(queue, objects, step_seconds=0.01).run(lease) is Ended.CANCELED
+    assert await draw.run(lease) is Ended.CANCELED
     job = await read(jobs, lease)
     assert job.state is State.CANCELED
-    assert 110 <= job.step <= 130
+    assert pipeline.steps_made - steps_before[0] <= 2
+    assert job.step == pipeline.steps_made
+    assert await keys(objects, lease) == []
+
+
+async def test_steps_made_after_a_cancel_are_told_though_nobody_stopped(
+    jobs: Bench, objects: S3ObjectStore
+) -> None:
+    lease = await jobs.leased(inputs={"prompt": "a", "steps": 30})
+    await jobs.part.leases.extend(REGION, [Beat(lease.key, 1, 30)])
+    await jobs.part.commands.cancel(lease.key.job_id)
+
+    class Deaf(Flaky):
+        """A queue that never says that a cancel was asked for."""
+
+        async def extend(self, beats: Sequence[Beat]) -> Verdict:
+            return Verdict()
+
+    pipeline = Counted()
+    draw = runner(Deaf(jobs.part.queue(REGION), away=0, hears=True), objects, pipeline=pipeline)
+    assert await draw.run(lease) is Ended.LOST
+    job = await read(jobs, lease)
+    assert (job.state, job.step, pipeline.steps_made) == (State.CANCELED, 30, 30)
     assert await keys(objects, lease) == []
 
 

@@ -55,7 +55,8 @@ async def test_a_running_job_stops_within_two_steps_of_its_cancel(
     flagged = await business.CancelJob(pb.CancelJobRequest(job_id=job_id))
     job = await ended(business, job_id)
     assert job.state == "canceled"
-    assert job.step <= flagged.step + 3
+    # The steps that the replica really ran, as it said itself at the end.
+    assert flagged.step <= job.step <= flagged.step + 2
     assert [info async for info in objects.list(f"results/{job_id}/")] == []
 
 
