@@ -50,6 +50,14 @@ class Catalog:
         entry = self._entries.get(model)
         return entry is not None and task in entry.tasks
 
+    def entry(self, model: str) -> ModelEntry:
+        """Give the model of this name, which must be registered."""
+        return self._entries[model]
+
+    def names(self) -> tuple[str, ...]:
+        """Give the names of all models."""
+        return tuple(self._entries)
+
     def entries(self) -> tuple[ModelEntry, ...]:
         """Give every model."""
         return tuple(self._entries.values())

@@ -31,7 +31,6 @@ from meshkit.tokens import ServiceIdentity
 logger = logging.getLogger(__name__)
 
 BAD_CONFIGURATION_STATUS: Final = 2
-CLUSTER_GONE_STATUS: Final = 3
 PAUSE_SECONDS: Final = 1.0
 
 
@@ -130,7 +129,8 @@ async def _wait(event: asyncio.Event) -> None:
 def main() -> None:
     """Run the agent of the region that the environment describes."""
     environment = Environment(os.environ)
-    settings = RegionSettings.from_environment(environment)
+    catalog = Catalog()
+    settings = RegionSettings.from_environment(environment, models=catalog.names())
     try:
         environment.finish()
     except InvalidConfiguration as error:
@@ -140,7 +140,7 @@ def main() -> None:
     variables = {
         name: value for name, value in os.environ.items() if name.startswith(REPLICA_VARIABLES)
     }
-    [entry] = Catalog().entries()
+    entry = catalog.entry(settings.model)
     workers = RayWorkers(settings, variables, entry)
     asyncio.run(Agent(settings, entry, workers).run())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,9 +71,13 @@ class ReplicaSettings:
 
 @dataclass(frozen=True, slots=True)
 class RegionSettings:
-    """What the agent needs; `threads` bounds the computing threads of each replica."""
+    """What the agent needs; `threads` bounds the computing threads of each replica.
+
+    `model` is the one model of the catalogue that the region serves.
+    """
 
     replica: ReplicaSettings
+    model: str
     ray_address: str
     replicas_min: int
     replicas_max: int
@@ -87,14 +92,18 @@ class RegionSettings:
         return self.replica.region
 
     @classmethod
-    def from_environment(cls, environment: Environment) -> RegionSettings:
-        """Read the settings; problems are reported by the environment."""
+    def from_environment(cls, environment: Environment, *, models: Sequence[str]) -> RegionSettings:
+        """Read the settings; problems are reported by the environment, as a model not among these.
+
+        Without REELMESH_MODEL the region serves the first model.
+        """
         replicas_max = environment.integer(
             "REELMESH_REPLICAS_MAX", minimum=1, maximum=1000, default=2
         )
         share = max(1, (os.cpu_count() or 1) // max(replicas_max, 1))
         return cls(
             replica=ReplicaSettings.from_environment(environment),
+            model=environment.choice("REELMESH_MODEL", choices=models, default=models[0]),
             ray_address=environment.text("REELMESH_RAY_ADDRESS"),
             replicas_min=environment.integer(
                 "REELMESH_REPLICAS_MIN", minimum=1, maximum=replicas_max, default=1
