@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from meshkit.config import Environment
+from meshkit.invariants import check_interval
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """How long a lease lives without a sign of life: 2 to 300 seconds."""
+    """How long a lease lives without a sign of life, and how often the invariants are checked."""
 
     lease_ttl: timedelta
+    check_interval: timedelta
 
     @classmethod
     def from_environment(cls, environment: Environment) -> InferenceSettings:
@@ -23,5 +25,6 @@ class InferenceSettings:
                 minimum=2,
                 maximum=300,
                 default=15,
-            )
+            ),
+            check_interval=check_interval(environment, "REELMESH_JOBS_CHECK_SECONDS"),
         )

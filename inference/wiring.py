@@ -18,6 +18,7 @@ from inference.connectors.lease_servicer import LeaseServicer
 from inference.connectors.protocol import Lease, Offer
 from inference.jobs.commands import JobCommands
 from inference.jobs.hub import Changes, JobHub
+from inference.jobs.invariants import invariant_check
 from inference.jobs.leasing import LeaseCommands
 from inference.jobs.queries import JobQueries
 from inference.jobs.queue import RegionQueue
@@ -110,4 +111,6 @@ async def open_inference(stack: AsyncExitStack, part: PartContext) -> Sequence[S
     part.start_outbox(database)
     part.supervisor.start("scheduler", built.loop.run)
     part.supervisor.start("jobs-upkeep", built.upkeep.run)
+    check = invariant_check(database.sessions, settings.check_interval)
+    part.supervisor.start(check.task, check.run)
     return built.services()

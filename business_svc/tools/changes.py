@@ -31,6 +31,14 @@ class RunChanges:
 
     def __init__(self) -> None:
         self._watchers: dict[uuid.UUID, set[Subscription]] = {}
+        self.is_draining = False
+
+    def drain(self) -> None:
+        """Wake every watcher, to learn that this process ends."""
+        self.is_draining = True
+        for watchers in self._watchers.values():
+            for subscription in watchers:
+                subscription.changed.set()
 
     @contextmanager
     def subscribe(self, run_id: uuid.UUID) -> Iterator[Subscription]:

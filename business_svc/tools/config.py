@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Self
 
 from meshkit.config import Environment
+from meshkit.invariants import CHECK_SECONDS_DEFAULT, check_interval
 
 HOUR = 3600
 START_SECONDS_DEFAULT = HOUR
@@ -17,7 +18,7 @@ RUN_SECONDS_MIN = HOUR
 
 @dataclass(frozen=True, slots=True)
 class ToolsSettings:
-    """How long runs may wait and how long their credits are held.
+    """How long runs wait, how long credits are held, how often the invariants are checked.
 
     A hold outlives every job that it pays for: it lasts at least an hour longer than a job may
     wait for its start.
@@ -25,10 +26,11 @@ class ToolsSettings:
 
     start_within: timedelta
     hold_for: timedelta
+    check_interval: timedelta = timedelta(seconds=CHECK_SECONDS_DEFAULT)
 
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
-        """Read REELMESH_RUN_START_SECONDS and REELMESH_RUN_HOLD_SECONDS."""
+        """Read REELMESH_RUN_{START,HOLD}_SECONDS and REELMESH_TOOLS_CHECK_SECONDS."""
         start_within = environment.seconds(
             "REELMESH_RUN_START_SECONDS",
             minimum=10,
@@ -46,4 +48,5 @@ class ToolsSettings:
                 "REELMESH_RUN_HOLD_SECONDS",
                 f"must be {RUN_SECONDS_MIN} or more above REELMESH_RUN_START_SECONDS",
             )
-        return cls(start_within=start_within, hold_for=hold_for)
+        interval = check_interval(environment, "REELMESH_TOOLS_CHECK_SECONDS")
+        return cls(start_within=start_within, hold_for=hold_for, check_interval=interval)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Self, cast
 
 from reelmesh.platform.credits.v1 import credits_service_pb2 as pb
@@ -14,6 +16,17 @@ from business_svc.tools.remote import Refused, answers_of
 from business_svc.tools.runs import Run
 from meshkit.ids import format_id
 from meshkit.stubs import MeshChannel
+
+CAPTURE = "capture"
+PAGE_SIZE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A charge in an organization's ledger; `hold_id` is the run's public id."""
+
+    hold_id: str
+    amount_credits: int
 
 
 class HoldLost(Exception):
@@ -84,3 +97,22 @@ class Credits:
         except Refused as refusal:
             if refusal.reason != "HOLD_NOT_FOUND":
                 raise
+
+    async def captures(
+        self, organization_id: uuid.UUID, *, since: datetime
+    ) -> AsyncIterator[Capture]:
+        """Give the organization's charges since a time, newest first."""
+        request = pb.ListLedgerRequest(
+            org_id=format_id("org", organization_id), page_size=PAGE_SIZE
+        )
+        while True:
+            with answers_of("platform"):
+                page = await self.stub.ListLedger(request)
+            for entry in page.entries:
+                if entry.created_at.ToDatetime(tzinfo=UTC) < since:
+                    return
+                if entry.kind == CAPTURE:
+                    yield Capture(entry.reference, -entry.amount_credits)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from business_svc.tools import pacing
@@ -69,6 +69,28 @@ class RunStore:
         if after is not None:
             query = query.where(tuple_(RunRow.created_at, RunRow.id) < tuple_(*after))
         return [_run(row) for row in await self._session.scalars(query)]
+
+    async def organizations_since(self, since: datetime, *, count: int) -> Sequence[uuid.UUID]:
+        """Return organizations with a run that began or ended since then."""
+        query = (
+            select(RunRow.organization_id)
+            .where(or_(RunRow.created_at >= since, RunRow.finished_at >= since))
+            .distinct()
+            .order_by(RunRow.organization_id)
+            .limit(count)
+        )
+        return list(await self._session.scalars(query))
+
+    async def charged_since(
+        self, organization_id: uuid.UUID, since: datetime
+    ) -> Sequence[uuid.UUID]:
+        """Return an organization's runs that were settled since then and charged for."""
+        query = select(RunRow.id).where(
+            RunRow.organization_id == organization_id,
+            RunRow.finished_at >= since,
+            RunRow.charged_credits > 0,
+        )
+        return list(await self._session.scalars(query))
 
     async def make_due(self, *, now: datetime) -> None:
         """Make every active run due."""

@@ -66,6 +66,7 @@ class RunWatcher:
 
         Raises:
             RunNotFound: the organization has no such run.
+            Unavailable: this process ends; watch again.
         """
         following: asyncio.Task[None] | None = None
         with self.changes.subscribe(run_id) as subscription:
@@ -82,6 +83,8 @@ class RunWatcher:
                         last = view
                     if run.settled:
                         return
+                    if self.changes.is_draining:
+                        raise Unavailable("the server is about to stop; watch again")
                     if following is None and run.phase is Phase.ACTIVE and run.job_id is not None:
                         following = asyncio.create_task(feed.follow(run.job_id))
                     elif following is not None and following.done():

@@ -11,6 +11,7 @@ from reelmesh.business.tools.v1.tools_service_pb2_grpc import add_ToolsServiceSe
 from business_svc.tools.assets import Assets
 from business_svc.tools.catalog import load_catalog
 from business_svc.tools.changes import RunChanges
+from business_svc.tools.checking import invariant_check
 from business_svc.tools.commands import RunCommands
 from business_svc.tools.config import ToolsSettings
 from business_svc.tools.credits import Credits
@@ -25,6 +26,7 @@ from business_svc.tools.tables import SCHEMA
 from business_svc.tools.watching import RunWatcher
 from meshkit.clock import Ambient
 from meshkit.inbox import EventConsumer
+from meshkit.invariants import InvariantCheck
 from meshkit.part import PartContext
 from meshkit.postgres import Database
 from meshkit.server import Service
@@ -43,12 +45,14 @@ class Tools:
     servicer: ToolsServicer
     reconciler: Reconciler
     handler: JobFinishedHandler
+    check: InvariantCheck
 
     def service(self) -> Service:
         """Return the service to be served."""
         return Service(
             name=SERVICE,
             add=lambda server: add_ToolsServiceServicer_to_server(self.servicer, server),
+            drain=self.servicer.watcher.changes.drain,
         )
 
 
@@ -66,13 +70,8 @@ def assemble(
     jobs = InferenceJobs.over(inference)
     changes = RunChanges()
     journal = RunJournal(database.sessions, ambient, changes)
-    driver = RunDriver(
-        journal,
-        Credits.over(platform, hold_seconds=hold_seconds),
-        assets,
-        jobs,
-        RunLocks(),
-    )
+    credit = Credits.over(platform, hold_seconds=hold_seconds)
+    driver = RunDriver(journal, credit, assets, jobs, RunLocks())
     queries = RunQueries(database.sessions, jobs, assets)
     reconciler = Reconciler(journal, driver)
     servicer = ToolsServicer(
@@ -81,7 +80,12 @@ def assemble(
         queries=queries,
         watcher=RunWatcher(queries, jobs, changes),
     )
-    return Tools(servicer, reconciler, JobFinishedHandler(journal, reconciler.wake))
+    return Tools(
+        servicer,
+        reconciler,
+        JobFinishedHandler(journal, reconciler.wake),
+        invariant_check(database.sessions, credit, ambient, settings),
+    )
 
 
 async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
@@ -105,4 +109,5 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     part.start_outbox(database)
     part.supervisor.start("tools-reconciler", tools.reconciler.run)
     part.supervisor.start(CONSUMER, consumer.run)
+    part.supervisor.start(tools.check.task, tools.check.run)
     return tools.service()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from inference.jobs.metrics import OFFENDERS
+from meshkit.invariants import InvariantCheck
+
+OFFENDERS_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +96,25 @@ INVARIANTS: Final = (
 
 
 async def offenders(session: AsyncSession) -> dict[str, list[tuple[Any, ...]]]:
-    """Give the rows that break each invariant; empty when all hold."""
+    """Give up to 100 rows that break each invariant; empty when all hold."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for invariant in INVARIANTS:
-        rows = (await session.execute(text(invariant.query))).all()
+        query = f"SELECT * FROM ({invariant.query}) AS broken LIMIT {OFFENDERS_MAX}"  # noqa: S608 - made of constants alone.
+        rows = (await session.execute(text(query))).all()
         if rows:
             found[invariant.name] = [tuple(row) for row in rows]
     return found
+
+
+def invariant_check(
+    sessions: async_sessionmaker[AsyncSession], interval: timedelta
+) -> InvariantCheck:
+    """Give what looks for offenders at each interval."""
+
+    async def look() -> Mapping[str, Sequence[str]]:
+        async with sessions() as session:
+            found = await offenders(session)
+        return {name: [str(row[0]) for row in rows] for name, rows in found.items()}
+
+    names = [invariant.name for invariant in INVARIANTS]
+    return InvariantCheck("jobs-invariants", OFFENDERS, names, look, interval)

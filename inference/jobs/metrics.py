@@ -11,6 +11,7 @@ SUBMITTED = Counter("reelmesh_jobs_submitted_total", "Jobs submitted", ["model"]
 FINISHED = Counter("reelmesh_jobs_finished_total", "Jobs that reached their end", ["state"])
 REQUEUED = Counter("reelmesh_jobs_requeued_total", "Leases that put their job back", ["cause"])
 STALE = Counter("reelmesh_jobs_stale_reports_total", "Reports under a lost lease", ["verb"])
+OFFENDERS = Gauge("reelmesh_jobs_offenders", "Rows that break an invariant", ["invariant"])
 CLAIM_SECONDS = Histogram(
     "reelmesh_jobs_claim_seconds",
     "Time of the statement that turns waiting jobs into leases",

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import psutil
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -35,6 +35,21 @@ COMMAND_SECONDS_MAX = 400
 POLL_SECONDS = 0.05
 SETTLED_WITHIN = timedelta(minutes=3)
 REPLICA = "ray::ServeReplica"
+# By sums, since SQL cannot read public ids: each organization was charged as often and as much
+# as its succeeded runs say. The runs of others may be under way.
+CAPTURE_WITHOUT_RUN = """
+SELECT org_id::text FROM (
+    SELECT t.org_id, count(*) AS captures, -sum(e.amount) AS credits
+    FROM credits.ledger_tx t JOIN credits.ledger_entry e ON e.tx_id = t.id AND e.n = 1
+    WHERE t.kind = 'capture' GROUP BY t.org_id) AS ledger
+FULL JOIN (
+    SELECT organization_id AS org_id, count(*) AS captures, sum(charged_credits) AS credits
+    FROM tools.runs WHERE verdict = 'succeeded' AND phase = 'settled'
+    GROUP BY organization_id) AS owned USING (org_id)
+WHERE (ledger.captures, ledger.credits) IS DISTINCT FROM (owned.captures, owned.credits)
+AND NOT EXISTS (
+    SELECT 1 FROM tools.runs r WHERE r.organization_id = org_id AND r.phase <> 'settled')
+"""
 
 
 @dataclass(frozen=True)
@@ -130,8 +145,11 @@ class Mesh:
                     **await jobs.offenders(session),
                 }
                 live = await runs.offenders(session, now=utc_now(), settled_within=SETTLED_WITHIN)
+                uncovered = (await session.scalars(text(CAPTURE_WITHOUT_RUN))).all()
             if live:
                 found["runs"] = live
+            if uncovered:
+                found["captures without a succeeded run"] = list(uncovered)
             async with self.objects() as objects:
                 missing = await assets.ready_without_object(sessions, objects)
             return found | ({"ready assets without object": missing} if missing else {})

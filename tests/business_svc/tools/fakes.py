@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -17,6 +18,8 @@ from meshkit.ids import format_id
 from meshkit.stubs import RemoteError
 from meshkit.testing.fakes import FakeServicer
 
+# Newer than anything that a test's clock shows.
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 FINAL = {"succeeded", "failed", "canceled", "expired"}
 
 
@@ -54,10 +57,12 @@ class FakePlatform:
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
+        self.entries: list[credits_pb.LedgerEntry] = []
         self.ready: dict[str, assets_pb.Asset] = {}
         self.credits.always("HoldCredits", self.hold)
         self.credits.always("CaptureHold", self.capture)
         self.credits.always("ReleaseHold", self.release)
+        self.credits.always("ListLedger", self.ledger)
         self.assets.always("ResolveAsset", self.resolve)
         self.assets.always("ImportAsset", self.keep)
         self.assets.always("PresignDownloads", self.presign)
@@ -92,8 +97,23 @@ class FakePlatform:
             hold.state = "captured"
             hold.captured_credits = request.amount_credits
             self.available[hold.org_id] += hold.amount_credits - request.amount_credits
+            self.book(hold.hold_id, hold.captured_credits)
         same = (hold.state, hold.captured_credits) == ("captured", request.amount_credits)
         return hold if same else closed("HOLD_CLOSED")
+
+    def book(self, reference: str, amount: int, *, at: datetime = LATER) -> None:
+        entry = credits_pb.LedgerEntry(
+            kind="capture", reference=reference, amount_credits=-amount, created_at=at
+        )
+        self.entries.insert(0, entry)
+
+    def ledger(self, request: credits_pb.ListLedgerRequest) -> credits_pb.ListLedgerResponse:
+        """Give one entry a page, so that every reader has to turn pages."""
+        begin = int(request.page_token or 0)
+        more = str(begin + 1) if begin + 1 < len(self.entries) else ""
+        return credits_pb.ListLedgerResponse(
+            entries=self.entries[begin : begin + 1], next_page_token=more
+        )
 
     def release(self, request: credits_pb.ReleaseHoldRequest) -> Any:
         hold = self.holds.get(request.hold_id)

@@ -49,7 +49,8 @@ class BusinessProcess:
             "REELMESH_DATABASE_URL": installation.database.url,
             "REELMESH_NATS_URL": nats_url,
             "REELMESH_MIGRATE": "true",
-            "REELMESH_DRAIN_SECONDS": "1",
+            # Longer than `end` waits: a watcher that held the server up would fail the test.
+            "REELMESH_DRAIN_SECONDS": "60",
             "REELMESH_JWKS_FILE": str(identity.jwks_file),
             "REELMESH_SERVICE_JWKS_FILE": str(identity.service_jwks_file),
             "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("business")),
@@ -169,4 +170,5 @@ async def test_the_process_drains_on_sigterm_and_ends_its_watches(
         with pytest.raises(grpc.aio.AioRpcError) as broken:
             await stream.read()
         assert broken.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "watch again" in str(broken.value.details())
         assert await ended == 0
