@@ -20,9 +20,16 @@ from google.protobuf.descriptor_pb2 import (
     MethodDescriptorProto,
     ServiceDescriptorProto,
 )
-from reelmesh.common.v1 import authorization_pb2
+from reelmesh.common.v1 import authorization_pb2, idempotency_pb2
 
-__all__ = ["Descriptors", "Method", "annotations_pb2", "authorization_pb2", "validate_pb2"]
+__all__ = [
+    "Descriptors",
+    "Method",
+    "annotations_pb2",
+    "authorization_pb2",
+    "idempotency_pb2",
+    "validate_pb2",
+]
 
 FILE_NAME = "descriptors.binpb"
 

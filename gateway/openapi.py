@@ -22,7 +22,6 @@ IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key with the same request gives the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
 }
 # A comment says "answers 302" where a reply is more than a 200.
@@ -114,8 +113,8 @@ def _parameters(route: Route, descriptors: Descriptors, schemas: Schemas) -> lis
                 "schema": schema,
             }
         )
-    if route.verb != "GET":
-        parameters.append(IDEMPOTENCY_KEY)
+    if route.idempotency_key:
+        parameters.append({**IDEMPOTENCY_KEY, "description": route.idempotency_key})
     return parameters
 
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from gateway.descriptors import Descriptors, Method, annotations_pb2, authorization_pb2
+from gateway.descriptors import (
+    Descriptors,
+    Method,
+    annotations_pb2,
+    authorization_pb2,
+    idempotency_pb2,
+)
 
 IDEMPOTENT_LEVELS = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
 VERBS = ("get", "put", "post", "delete", "patch")
@@ -21,7 +27,8 @@ class Route:
     """One public method and the REST request that reaches it.
 
     `template` is the path with `{field}` variables; `body` is "*" for the whole message, a field
-    name, or empty. `is_open` says that no token is needed.
+    name, or empty. `is_open` says that no token is needed; `idempotency_key` what such a header
+    does, or is empty.
     """
 
     rpc: Method
@@ -31,6 +38,7 @@ class Route:
     body: str
     is_open: bool
     is_idempotent: bool
+    idempotency_key: str
     is_stream: bool
 
     @property
@@ -90,6 +98,7 @@ def _routes_of(method: Method) -> Iterator[Route]:
             body=binding.body,
             is_open=authorization_pb2.CALLER_ANYONE in _authorization(method).callers,
             is_idempotent=options.idempotency_level in IDEMPOTENT_LEVELS,
+            idempotency_key=options.Extensions[idempotency_pb2.idempotency_key],
             is_stream=method.descriptor.server_streaming,
         )
 

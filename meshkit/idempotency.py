@@ -19,7 +19,7 @@ from meshkit.postgres import schema_of
 
 R = TypeVar("R", bound=Message)
 
-KEY_CHARACTERS_MAX: Final = 255
+KEY_CHARACTERS_MAX: Final = 128
 KEPT_FOR: Final = timedelta(hours=24)
 
 

@@ -13,7 +13,7 @@ from meshkit.errors import InvalidRequest
 from meshkit.interceptors.call import Proceed, ServedCall
 
 IDEMPOTENCY_KEY = "idempotency-key"
-IDEMPOTENCY_KEY_CHARACTERS_MAX = 128
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 128  # As much as `meshkit.idempotency` stores.
 # A request of a million bad items needs no million descriptions.
 VIOLATIONS_MAX = 20
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from platform_svc.identity.tables import AttemptRow, PasswordRow, SessionRow, Us
 from platform_svc.identity.throttle import Tally
 
 USER_SIGNED_UP = "reelmesh.platform.identity.user_signed_up"
-# Keys of callers who are nobody yet share one space.
+# Callers who are nobody yet are told apart by the address that they sign up.
 ANONYMOUS_SCOPE = "anonymous"
 SIGN_UP_METHOD = "SignUp"
 SESSION_COLUMNS = (
@@ -88,9 +89,8 @@ class IdentityStore:
         whoever repeats a call proves the password against its argon2 hash.
         """
         request = pb.SignUpRequest(email=email_key(form.email), display_name=form.display_name)
-        earlier = await idempotency.claim(
-            self.session, ANONYMOUS_SCOPE, SIGN_UP_METHOD, key, request
-        )
+        scope = _sign_up_scope(form.email)
+        earlier = await idempotency.claim(self.session, scope, SIGN_UP_METHOD, key, request)
         if earlier is None:
             return None
         return parse_id("usr", pb.User.FromString(earlier).user_id, field="user_id")
@@ -98,7 +98,8 @@ class IdentityStore:
     async def answer_sign_up(self, key: str | None, user: User) -> None:
         """Remember whom the call with this key has made."""
         answer = pb.User(user_id=format_id("usr", user.id))
-        await idempotency.store(self.session, ANONYMOUS_SCOPE, SIGN_UP_METHOD, key, answer)
+        scope = _sign_up_scope(user.email)
+        await idempotency.store(self.session, scope, SIGN_UP_METHOD, key, answer)
 
     async def user(self, user_id: uuid.UUID) -> User | None:
         """Return an enabled user."""
@@ -198,3 +199,8 @@ class IdentityStore:
 
 def _user(row: UserRow) -> User:
     return User(row.id, row.email, row.display_name, row.personal_org_id, row.created_at)
+
+
+def _sign_up_scope(email: str) -> str:
+    """Return whose key a sign-up carries: strangers with the same key do not meet."""
+    return f"{ANONYMOUS_SCOPE}:{hashlib.sha256(email_key(email).encode()).hexdigest()}"

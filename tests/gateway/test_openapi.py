@@ -92,6 +92,18 @@ def test_body_schema_leaves_out_what_the_path_holds(document) -> None:
     assert set(properties) == {"inputs", "count", "request_id"}
 
 
+def test_the_idempotency_key_is_described_only_where_it_works(document) -> None:
+    told = {
+        operation["operationId"]: parameter["description"]
+        for _, _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "Idempotency-Key"
+    }
+    assert set(told) == {"SignUp", "CreateAsset", "RunTool"}
+    assert "another session" in told["SignUp"]
+    assert "same run" in told["RunTool"]
+
+
 async def test_real_reply_fits_its_schema(document, user_http: httpx.AsyncClient, tools) -> None:
     """What the edge prints is what the document promises, down to empty fields."""
     run = json_format.ParseDict(

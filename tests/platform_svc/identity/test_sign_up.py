@@ -131,7 +131,6 @@ async def test_a_key_signs_up_once_and_opens_a_session_each_time(world, stub) ->
 @pytest.mark.parametrize(
     "changes",
     [
-        {"email": "bob@example.com"},
         {"display_name": "Bob"},
         {"password": "another horse battery"},
     ],
@@ -141,6 +140,15 @@ async def test_a_key_is_for_one_form(world, stub, changes) -> None:
     refusal = await refusal_of(stub.SignUp(sign_up_request(**changes), metadata=key("k1")))
     assert (refusal.code, refusal.reason) == (EXISTS, "IDEMPOTENCY_KEY_REUSED")
     assert await count(world, "account") == 1
+
+
+async def test_strangers_with_the_same_key_do_not_meet(world, stub) -> None:
+    ada = await stub.SignUp(sign_up_request(), metadata=key("1"))
+    bob = await stub.SignUp(sign_up_request(email="bob@example.com"), metadata=key("1"))
+    assert ada.user.user_id != bob.user.user_id
+    again = await stub.SignUp(sign_up_request(email="BOB@example.com"), metadata=key("1"))
+    assert again.user == bob.user
+    assert await count(world, "account") == await count(world, "outbox") == 2
 
 
 async def test_a_refused_sign_up_leaves_its_key_free(stub) -> None:
