@@ -9,9 +9,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from inference.pipelines.protocol import InvalidPictureRequest
 
-BYTES_MAX = 20 * 1024 * 1024
-PIXELS_MAX = 4096 * 4096
-_FORMATS = ("PNG", "JPEG")
+# As much as an upload may be, so that every ready asset can be an input.
+BYTES_MAX = 25 << 20
+PIXELS_MAX = 40_000_000
+FORMATS = ("PNG", "JPEG", "WEBP")
 # What Pillow's decoders raise on damaged or hostile files.
 _DECODE_ERRORS = (
     UnidentifiedImageError,
@@ -33,14 +34,14 @@ def decode_image(data: bytes, width: int, height: int) -> Image.Image:
     is decoded, so a small file that unpacks to gigabytes costs nothing.
 
     Raises:
-        InvalidPictureRequest: Not a readable PNG or JPEG, or too large.
+        InvalidPictureRequest: Not a readable PNG, JPEG or WebP, or too large.
     """
     if len(data) > BYTES_MAX:
         raise InvalidPictureRequest("IMAGE_TOO_LARGE", f"an image has at most {BYTES_MAX} bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_pixels(image)
                 image.load()
                 picture = _on_white(ImageOps.exif_transpose(image))
@@ -48,7 +49,7 @@ def decode_image(data: bytes, width: int, height: int) -> Image.Image:
         raise
     except _DECODE_ERRORS as error:
         raise InvalidPictureRequest(
-            "IMAGE_UNREADABLE", "the image is not a readable PNG or JPEG"
+            "IMAGE_UNREADABLE", "the image is not a readable PNG, JPEG or WebP"
         ) from error
     return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
 

@@ -36,8 +36,8 @@ class InvalidPictureRequest(ValueError):
 class PictureRequest:
     """What to draw.
 
-    `image` (an encoded PNG or JPEG) makes it image to image; `strength`, from above 0 to 1, then
-    says how far the result may leave that image (1 when None).
+    `image` (an encoded PNG, JPEG or WebP) makes it image to image; `strength`, from above 0 to 1,
+    then says how far the result may leave that image (1 when None).
     """
 
     prompt: str
