@@ -44,7 +44,7 @@ ERROR_SCHEMAS: dict[str, Json] = {
         "properties": {
             "@type": {"const": "type.googleapis.com/google.rpc.ErrorInfo"},
             "reason": {"type": "string", "examples": ["INSUFFICIENT_CREDITS"]},
-            "domain": {"type": "string", "examples": ["credits.reelmesh"]},
+            "domain": {"type": "string", "examples": ["platform.reelmesh"]},
             "metadata": {"type": "object", "additionalProperties": {"type": ["string", "null"]}},
         },
         "required": ["@type", "reason", "domain"],

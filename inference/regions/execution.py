@@ -212,10 +212,11 @@ async def deliver(call: Callable[[], Awaitable[None]]) -> bool:
 
 
 def _input_failure(work: _Work, error: Exception) -> Failure:
-    reason, message = "IMAGE_MISSING", "the input image is missing or too large"
+    key, steps = work.lease.key, work.steps_made
     if isinstance(error, InvalidPictureRequest):
-        reason, message = error.reason, str(error)
-    return Failure(work.lease.key, Fault.INPUT, reason, message, work.steps_made)
+        return Failure(key, Fault.INPUT, error.reason, str(error), steps)
+    message = "the input image is missing or too large"
+    return Failure(key, Fault.INPUT, "IMAGE_MISSING", message, steps)
 
 
 def _output(key: LeaseKey, number: int, request: PictureRequest, picture: Picture) -> Output:
