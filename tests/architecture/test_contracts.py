@@ -17,6 +17,7 @@ from google.protobuf import descriptor_pb2
 from reelmesh.common.v1 import authorization_pb2
 
 import business_svc
+import inference
 import inference.connectors
 import inference.jobs
 import meshkit
@@ -75,6 +76,35 @@ def test_every_method_is_documented() -> None:
         for i, service in enumerate(file.service):
             for j, method in enumerate(service.method):
                 assert (SERVICE, i, METHOD, j) in documented, f"{service.name}.{method.name}"
+
+
+def servicers() -> Iterator[type]:
+    """Give every class of ours that serves a service of the protos."""
+    for root in (platform_svc, business_svc, inference):
+        for module in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
+            if module.name.endswith("servicer"):
+                values = vars(importlib.import_module(module.name)).values()
+                yield from (
+                    value
+                    for value in values
+                    if isinstance(value, type) and value.__module__ == module.name
+                )
+
+
+def test_every_method_is_served() -> None:
+    # Methods that a class does not have itself are those of its base, which refuses all calls.
+    served = {
+        (base.__name__, name)
+        for servicer in servicers()
+        for base in servicer.__mro__
+        if base.__module__.endswith("_pb2_grpc")
+        for kind in servicer.__mro__[: servicer.__mro__.index(base)]
+        for name in vars(kind)
+    }
+    for file in files():
+        for service in file.service:
+            for method in service.method:
+                assert (f"{service.name}Servicer", method.name) in served, method.name
 
 
 def declared_reasons(name: str = "ErrorReason") -> dict[str, set[str]]:
