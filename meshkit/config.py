@@ -99,16 +99,6 @@ class Environment:
 
         return self._read(name, convert, default, choices[0])
 
-    def words(
-        self, name: str, *, default: tuple[str, ...] | _Required = REQUIRED
-    ) -> tuple[str, ...]:
-        """Give the words of a comma-separated list."""
-
-        def convert(text: str) -> tuple[str, ...]:
-            return tuple(word.strip() for word in text.split(",") if word.strip())
-
-        return self._read(name, convert, default, ())
-
     def path(
         self, name: str, *, default: Path | _Required = REQUIRED, must_exist: bool = True
     ) -> Path:

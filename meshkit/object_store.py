@@ -118,9 +118,6 @@ class ObjectStore(Protocol):
     async def head(self, key: str) -> ObjectInfo | None:
         """Describe an object, or give None if there is none."""
 
-    async def copy(self, source: str, target: str) -> None:
-        """Copy an object inside the store. Raises ObjectMissing."""
-
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is fine."""
 
@@ -234,16 +231,6 @@ class S3ObjectStore:
             return await self._run(describe)
         except ObjectMissing:
             return None
-
-    async def copy(self, source: str, target: str) -> None:
-        """Copy an object inside the store. Raises ObjectMissing."""
-        await self._run(
-            lambda: self._client.copy_object(
-                Bucket=self._bucket,
-                Key=target,
-                CopySource={"Bucket": self._bucket, "Key": source},
-            )
-        )
 
     async def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is fine."""

@@ -81,8 +81,6 @@ async def test_missing_objects_are_reported(
         await objects.get(prefix + "none", max_bytes=1)
     with pytest.raises(ObjectMissing):
         await objects.download(prefix + "none", tmp_path / "none", max_bytes=1)
-    with pytest.raises(ObjectMissing):
-        await objects.copy(prefix + "none", prefix + "target")
     await objects.delete(prefix + "none")
 
 
@@ -105,19 +103,6 @@ async def test_downloads_are_hashed_as_they_come(
     digest = await objects.download(prefix + "big", tmp_path / "big", max_bytes=len(data))
     assert (digest.size_bytes, digest.sha256) == (len(data), sha256(data))
     assert (tmp_path / "big").read_bytes() == data
-
-
-async def test_copies_are_independent_and_keep_the_type(
-    objects: S3ObjectStore, prefix: str
-) -> None:
-    await objects.put(prefix + "source", PNG, content_type="image/png")
-    await objects.copy(prefix + "source", prefix + "target")
-    await objects.delete(prefix + "source")
-    assert await objects.head(prefix + "source") is None
-    assert await objects.get(prefix + "target", max_bytes=len(PNG)) == PNG
-    info = await objects.head(prefix + "target")
-    assert info is not None
-    assert info.content_type == "image/png"
 
 
 async def test_listing_gives_the_prefix_in_order(objects: S3ObjectStore, prefix: str) -> None:

@@ -30,12 +30,11 @@ def test_good_settings_are_converted(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
     environment = Environment(
-        {"A": " x ", "S": "1.5", "F": "true", "W": "a, b,", "P": str(tmp_path), "K": str(secret)}
+        {"A": " x ", "S": "1.5", "F": "true", "P": str(tmp_path), "K": str(secret)}
     )
     assert environment.text("A") == "x"
     assert environment.seconds("S", minimum=0, maximum=9) == timedelta(seconds=1.5)
     assert environment.flag("F") is True
-    assert environment.words("W") == ("a", "b")
     assert environment.path("P") == tmp_path
     assert environment.secret_file("K") == "s3cret"
     environment.finish()
