@@ -26,8 +26,9 @@ CAPTURE_WITHOUT_RUN: Final = "every captured credit belongs to one succeeded run
 RUN_WITHOUT_CAPTURE: Final = "every charged run has its capture in the ledger"
 # Each round looks this far back, which is many rounds: a fault is seen even if some are missed.
 LOOK_BACK: Final = timedelta(days=1)
-# A capture is booked a little before its run is recorded as settled.
-SETTLING: Final = timedelta(hours=1)
+# A capture is booked before its run is recorded as settled: a moment, or as long as this service
+# was away in between.
+SETTLING: Final = timedelta(hours=12)
 ORGANIZATIONS_MAX: Final = 10_000
 
 OFFENDERS = Gauge("reelmesh_tools_offenders", "Runs that break an invariant", ["invariant"])

@@ -105,6 +105,8 @@ async def test_credits_go_from_grant_through_hold_to_capture(
         ("grant", 100, given.grant_id, "Welcome"),
     ]
     assert all(entry.transaction_id.startswith("ltx_") for entry in ledger.entries)
+    # business compares its runs with the ledger of any organization.
+    assert await business.ListLedger(pb.ListLedgerRequest(org_id=ORG_ID)) == ledger
 
 
 async def test_repeated_calls_give_the_same_answers(platform, business) -> None:
