@@ -64,3 +64,12 @@ class ComponentFailed(LocalFailure):
             f"{name} did not start: {reason}. Its log is {log}; look there, mend the cause and "
             f"run the command again. The last lines:\n{last_lines or '(the log is empty)'}"
         )
+
+
+def describe(error: Exception) -> str:
+    """Say in one line what went wrong, with the file if the system names one."""
+    if isinstance(error, LocalFailure):
+        return str(error).partition("\n")[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

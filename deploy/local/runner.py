@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final, Protocol
 
 from deploy.local.component import Component, NotReady
-from deploy.local.failures import ComponentFailed, LocalFailure
+from deploy.local.failures import ComponentFailed, LocalFailure, describe
 from deploy.local.layout import Layout
 from deploy.local.logfiles import last_lines
 from deploy.local.processes import (
@@ -114,7 +114,8 @@ class Runner:
                 await self._stage.ready(name)
             while True:
                 await self._live_once()
-        except LocalFailure as failure:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+            failure = self._as_failure(error)
             self._set(State.CRASH_LOOP, detail=str(failure).partition("\n")[0])
             self._failure.set_exception(failure)
             if self.ready.is_set():
@@ -126,19 +127,35 @@ class Runner:
         self._restart.clear()
         started = loop.time()
         self._set(State.STARTING, pid=None)
-        await self.component.prepare()
-        process = await self._start()
-        exited = asyncio.create_task(process.wait())
         try:
-            reason = await self._watch(exited)
-        finally:
-            exited.cancel()
+            reason = await self._live()
+        except Exception as error:
+            # What fails at first will fail again; one that ran may be helped by another start.
+            if not self.ready.is_set():
+                raise
+            reason = f"it cannot be started ({describe(error)})"
         await self._end()
         delay = self._restarts.exited(started=started, now=loop.time())
         self._status.restarts = self._restarts.count
         await self._note_exit(reason, delay)
         self._stage.restarted(self.component.name)
         await asyncio.sleep(delay)
+
+    async def _live(self) -> str:
+        """Start the process and return why it has to be started anew."""
+        await self.component.prepare()
+        process = await self._start()
+        exited = asyncio.create_task(process.wait())
+        try:
+            return await self._watch(exited)
+        finally:
+            exited.cancel()
+
+    def _as_failure(self, error: Exception) -> LocalFailure:
+        if isinstance(error, LocalFailure):
+            return error
+        log = self._layout.log(self.component.name)
+        return ComponentFailed(self.component.name, describe(error), log, last_lines(log))
 
     async def _start(self) -> asyncio.subprocess.Process:
         name = self.component.name
@@ -212,6 +229,8 @@ class Runner:
             return str(error)
         except TimeoutError:
             return "the health check got no answer"
+        except Exception as error:  # noqa: BLE001 - a check that breaks must not end the watch
+            return f"the health check failed: {describe(error)}"
         return None
 
     def _becomes_ready(self) -> None:

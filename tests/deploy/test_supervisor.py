@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -114,6 +116,80 @@ async def test_a_program_that_is_not_there_says_how_to_get_it(
 
     with pytest.raises(ProgramMissing, match="make setup"):
         await supervise(component).start()
+
+
+async def test_a_preparation_that_fails_in_an_unforeseen_way_ends_the_start(
+    layout: Layout, supervise: Supervise
+) -> None:
+    blocked = layout.data / "file"
+    blocked.touch()
+
+    async def prepare() -> None:
+        (blocked / "folder").mkdir()
+
+    component = replace(program("blocked", layout), prepare=prepare)
+    async with asyncio.timeout(10):
+        with pytest.raises(ComponentFailed, match="blocked did not start: Not a dir") as failure:
+            await supervise(component, program("other", layout)).start()
+
+    assert str(blocked / "folder") in str(failure.value)
+    assert state_of(layout, "blocked") == "crash_loop"
+
+
+async def test_a_check_that_breaks_counts_as_not_ready(
+    layout: Layout, supervise: Supervise
+) -> None:
+    async def check() -> None:
+        int("another program's greeting")
+
+    component = replace(program("odd", layout), check=check, ready_seconds=0.5, first_starts_max=1)
+    async with asyncio.timeout(20):
+        with pytest.raises(ComponentFailed, match=r"was not ready in .*ValueError: invalid lit"):
+            await supervise(component).start()
+
+
+async def test_a_component_that_ran_is_tried_again_when_its_preparation_breaks(
+    layout: Layout, supervise: Supervise, recorder: Recorder
+) -> None:
+    one = program("one", layout)
+    disk_full = asyncio.Event()
+
+    async def prepare() -> None:
+        if disk_full.is_set():
+            disk_full.clear()
+            raise OSError(28, "No space left on device", "settings.conf")
+        await one.prepare()
+
+    await supervise(replace(one, prepare=prepare)).start()
+    pid = pid_of(layout, "one")
+    disk_full.set()
+
+    psutil.Process(pid).send_signal(signal.SIGKILL)
+
+    await until(lambda: state_of(layout, "one") == "ready" and pid_of(layout, "one") != pid)
+    assert restarts_of(layout, "one") == 2
+    assert any("No space left on device (settings.conf)" in text for text in recorder.messages)
+
+
+async def test_a_check_that_breaks_later_does_not_end_the_supervision(
+    layout: Layout, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.local.runner.HEALTH_SECONDS", 0.02)
+    one = program("one", layout)
+    broken = asyncio.Event()
+
+    async def check() -> None:
+        await one.check()
+        if broken.is_set():
+            raise ZeroDivisionError
+
+    await supervise(replace(one, check=check)).start()
+    pid = pid_of(layout, "one")
+    broken.set()
+
+    await until(lambda: restarts_of(layout, "one") == 1)
+    broken.clear()
+    await until(lambda: state_of(layout, "one") == "ready" and pid_of(layout, "one") != pid)
 
 
 async def test_stopping_ends_children_and_those_that_ignore_signals(
