@@ -127,7 +127,7 @@ class LocalMesh:
         self.status.regions = [
             {
                 "name": region.name,
-                "state": "running",
+                "processes": list(region.processes),
                 "ray_address": region.ray_address,
                 "dashboard_url": region.dashboard_url,
             }

@@ -77,6 +77,11 @@ class Region:
         """Give where `ray job submit` connects."""
         return f"http://127.0.0.1:{self.ports['dashboard-port']}"
 
+    @property
+    def processes(self) -> tuple[str, str]:
+        """Give the names of the head and of the agent."""
+        return (f"region-{self.name}-head", f"region-{self.name}-agent")
+
     def environment(self) -> dict[str, str]:
         """Give the settings of those who talk to the cluster."""
         return SHARED | {"RAY_AUTH_TOKEN_PATH": str(self.secrets.ray_token)}
@@ -102,7 +107,7 @@ class Region:
             folder.mkdir(mode=0o700)
 
         return Component(
-            name=f"region-{self.name}-head",
+            name=self.processes[0],
             version=version_of("ray"),
             port=self.ports["port"],
             command=(
@@ -125,7 +130,7 @@ class Region:
     def agent(self, shared: Mapping[str, str]) -> Component:
         """Describe the agent; `shared` are the settings that all parts have."""
         return Component(
-            name=f"region-{self.name}-agent",
+            name=self.processes[1],
             version=version_of("reelmesh"),
             port=self.metrics_port,
             command=(sys.executable, "-m", "inference.regions.agent"),
@@ -141,9 +146,9 @@ class Region:
                 "REELMESH_DEVICE": os.environ.get("REELMESH_DEVICE", "cpu"),
             },
             check=self._check_agent,
-            needs=(f"region-{self.name}-head", "scheduler", "seaweedfs"),
+            needs=(self.processes[0], "scheduler", "seaweedfs"),
             # A driver cannot go on with another cluster than the one that it joined.
-            follows=(f"region-{self.name}-head",),
+            follows=(self.processes[0],),
             grace_seconds=AGENT_GRACE_SECONDS,
             ready_seconds=AGENT_READY_SECONDS,
         )

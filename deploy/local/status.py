@@ -50,7 +50,7 @@ class PlatformStatus:
     """The whole platform as users see it; written to the state file on each change."""
 
     gateway_url: str
-    regions: list[dict[str, Any]] = field(default_factory=list)
+    regions: list[dict[str, Any]] = field(default_factory=list)  # Without their states.
     endpoints: dict[str, str] = field(default_factory=dict)
     processes: dict[str, ProcessStatus] = field(default_factory=dict)
     supervisor_pid: int | None = None
@@ -63,9 +63,12 @@ class PlatformStatus:
             "ready": self.ready,
             "supervisor_pid": self.supervisor_pid,
             "processes": [_process_document(one) for one in self.processes.values()],
-            "regions": self.regions,
+            "regions": [region | {"state": self._state_of(region)} for region in self.regions],
             "endpoints": self.endpoints,
         }
+
+    def _state_of(self, region: Mapping[str, Any]) -> str:
+        return region_state([self.processes[name].state for name in region["processes"]])
 
     def write(self, layout: Layout) -> None:
         """Replace the state file."""
@@ -134,6 +137,18 @@ def is_locked(layout: Layout) -> bool:
     except AlreadyRunning:
         return True
     return False
+
+
+def region_state(states: Sequence[State]) -> str:
+    """Give the state of a region from those of its processes: all ready is "running"."""
+    for one, name in ((State.CRASH_LOOP, "failed"), (State.UNHEALTHY, State.UNHEALTHY.value)):
+        if one in states:
+            return name
+    if all(state == State.READY for state in states):
+        return "running"
+    if all(state in {State.STOPPING, State.STOPPED} for state in states):
+        return State.STOPPED.value
+    return State.STARTING.value
 
 
 def summarize(processes: Sequence[Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+import pytest
 from typer.testing import CliRunner
 
 from deploy.cli import app
@@ -16,7 +17,7 @@ from tests.deploy.waiting import until
 
 
 def written(layout: Layout, *names: str) -> None:
-    status = PlatformStatus("http://127.0.0.1:1", [{"name": "us-east", "state": "running"}])
+    status = PlatformStatus("http://127.0.0.1:1", [{"name": "us-east", "processes": names}])
     for name in names:
         status.processes[name] = ProcessStatus(name, "1.2", 5000, 4_000_000, State.READY)
     status.write(layout)
@@ -37,6 +38,29 @@ def test_processes_of_a_platform_that_is_gone_are_stopped(layout: Layout) -> Non
     assert [one["state"] for one in document["processes"]] == ["stopped", "stopped"]
     assert document["regions"][0]["state"] == "stopped"
     assert document["ready"] is False
+
+
+@pytest.mark.parametrize(
+    ("head", "agent", "expected"),
+    [
+        (State.READY, State.READY, "running"),
+        (State.WAITING, State.WAITING, "starting"),
+        (State.READY, State.STARTING, "starting"),
+        (State.RESTARTING, State.READY, "starting"),
+        (State.READY, State.UNHEALTHY, "unhealthy"),
+        (State.CRASH_LOOP, State.RESTARTING, "failed"),
+        (State.READY, State.CRASH_LOOP, "failed"),
+        (State.STOPPING, State.STOPPED, "stopped"),
+    ],
+)
+def test_a_region_is_running_when_its_head_and_its_agent_are_ready(
+    head: State, agent: State, expected: str
+) -> None:
+    status = PlatformStatus("", [{"name": "eu", "processes": ["head", "agent"]}])
+    for name, state in (("edge", State.READY), ("head", head), ("agent", agent)):
+        status.processes[name] = ProcessStatus(name, "1", None, None, state)
+
+    assert status.document()["regions"][0]["state"] == expected
 
 
 async def test_a_process_that_outlived_its_supervisor_is_orphaned_and_down_stops_it(

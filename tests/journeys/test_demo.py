@@ -89,7 +89,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
         assert re.match(r"\d+\.\d+", one["version"])
         assert one["restarts"] >= 0
     assert processes["edge"]["port"] == mesh.port
-    assert [region["name"] for region in status["regions"]] == ["us-east"]
+    assert [(one["name"], one["state"]) for one in status["regions"]] == [("us-east", "running")]
 
 
 def test_status_is_a_table_for_people(mesh: Mesh) -> None:
