@@ -91,6 +91,7 @@ def demo(data: DataOption = None, *, as_json: JsonOption = False) -> None:
     """Boot everything, sign up, make a picture, show it, stop everything."""
     layout = Layout.at(data)
     with explained():
+        layout.prepare()
         show = _show_json if as_json else _show
         run_until_signal(
             _demo(layout, show), on_signal=lambda: progress.print("Stopping everything ...")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from deploy.client import ApiError, Unreachable
-from deploy.local.failures import LocalFailure, NotRunning
+from deploy.local.failures import LocalFailure, NotRunning, NotYours
 from deploy.local.interruption import Interrupted
 from deploy.local.layout import DATA_VARIABLE, Layout
 from deploy.local.status import find_supervisor, read_status
@@ -37,9 +37,16 @@ def explained() -> Iterator[None]:
         progress.print("Interrupted; everything that was started is stopped.")
         raise typer.Exit(INTERRUPTED_STATUS) from error
     except (LocalFailure, ApiError, Unreachable) as error:
-        progress.print("[bold red]error:[/] ", end="")
-        progress.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _say(str(error))
         raise typer.Exit(1) from error
+    except PermissionError as error:
+        _say(str(NotYours(error)))
+        raise typer.Exit(1) from error
+
+
+def _say(problem: str) -> None:
+    progress.print("[bold red]error:[/] ", end="")
+    progress.print(problem, markup=False, highlight=False, soft_wrap=True)
 
 
 def running_gateway(layout: Layout) -> str:

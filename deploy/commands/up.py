@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -54,7 +55,7 @@ def _foreground(layout: Layout, regions: list[str]) -> None:
     except AlreadyRunning:
         raise
     except LocalFailure as failure:
-        if layout.data.is_dir():
+        with suppress(OSError):  # The folder itself may be what is wrong.
             failure_file.write_text(str(failure))
         raise
     except Interrupted:

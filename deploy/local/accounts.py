@@ -39,17 +39,17 @@ def unprivileged_account() -> Account:
     )
 
 
-def own(folder: Path, account: Account) -> None:
-    """Give the folder to the account, and let it pass through the folders above.
+def own(folder: Path, account: Account) -> list[Path]:
+    """Give the folder to the account, and let it pass through the folders above; gives those.
 
     Raises:
         LocalFailure: the file system does not allow it.
     """
     if account.user_id is None or account.group_id is None:
-        return
+        return []
     try:
         os.chown(folder, account.user_id, account.group_id)
-        open_path(folder)
+        return open_path(folder)
     except OSError as error:
         raise LocalFailure(
             f"{folder} cannot be given to the user that PostgreSQL runs as ({error.strerror}). "
@@ -58,12 +58,12 @@ def own(folder: Path, account: Account) -> None:
         ) from error
 
 
-def open_path(path: Path) -> None:
-    """Let everyone pass through (not list) the folders above this path."""
-    for folder in path.resolve().parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+def open_path(path: Path) -> list[Path]:
+    """Let everyone pass through (not list) the folders above this path; gives those changed."""
+    closed = [one for one in path.resolve().parents if not one.stat().st_mode & stat.S_IXOTH]
+    for folder in closed:
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | stat.S_IXOTH)
+    return closed
 
 
 def open_tree(folder: Path) -> None:

@@ -55,6 +55,17 @@ class FolderUnusable(LocalFailure):
     """The data folder cannot hold what must be written."""
 
 
+class NotYours(LocalFailure):
+    """A file or folder may not be used by this user."""
+
+    def __init__(self, error: PermissionError) -> None:
+        super().__init__(
+            f"{error.filename or 'A file'} cannot be used: {error.strerror or error}. It was "
+            "probably made by another user, such as root: run the command as that user, or name "
+            "a data folder of your own with --data or REELMESH_DATA."
+        )
+
+
 class ComponentFailed(LocalFailure):
     """A component did not become ready; carries the end of its log."""
 

@@ -128,18 +128,26 @@ class Postgres:
     async def _prepare(self, binaries: Path, account: Account) -> None:
         if account.user_id is not None:
             await asyncio.to_thread(open_tree, binaries.parent)
-            await asyncio.to_thread(open_path, binaries / NAME)
+            self._tell_opened(await asyncio.to_thread(open_path, binaries / NAME))
         if (self._folder / "PG_VERSION").exists():
-            own(self._folder, account)
+            self._tell_opened(own(self._folder, account))
             await asyncio.to_thread(_clear_stale_pid, self._folder)
             return
         # Made beside its place and moved there when complete: a kill half way leaves nothing.
         fresh = self._folder.with_name(f"{NAME}.new")
         await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        own(fresh, account)
+        self._tell_opened(own(fresh, account))
         await self._initialize(binaries, account, fresh)
         fresh.rename(self._folder)
+
+    def _tell_opened(self, folders: Sequence[Path]) -> None:
+        """Note in the log which folders of root others may pass through from now on."""
+        with self.layout.log(NAME).open("a") as log:
+            log.writelines(
+                f"chmod o+x {folder}: PostgreSQL runs as another user than root and must pass\n"
+                for folder in folders
+            )
 
     async def _initialize(self, binaries: Path, account: Account, folder: Path) -> None:
         password = self.layout.runtime / "postgres-password"

@@ -38,8 +38,9 @@ def test_a_folder_below_a_private_one_can_be_reached_by_its_new_owner(tmp_path: 
     folder.mkdir(parents=True, mode=0o700)
     private.chmod(0o700)
 
-    own(folder, unprivileged_account())
+    opened = own(folder, unprivileged_account())
 
+    assert private in opened
     assert folder.stat().st_uid == unprivileged_account().user_id
     assert mode(private) == 0o701  # Others may pass, and still not look.
     assert mode(folder) == 0o700
@@ -48,8 +49,9 @@ def test_a_folder_below_a_private_one_can_be_reached_by_its_new_owner(tmp_path: 
 def test_folders_that_are_open_are_left_alone(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
-    open_path(tmp_path / "file")
+    opened = open_path(tmp_path / "file")
 
+    assert tmp_path not in opened
     assert mode(tmp_path) == 0o755
 
 

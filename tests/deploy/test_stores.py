@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.component import Component, NotReady
 from deploy.local.layout import Layout
+from deploy.local.logfiles import last_lines
 from deploy.local.nats import Nats
 from deploy.local.ports import Ports
 from deploy.local.postgres import Postgres
@@ -123,11 +124,16 @@ async def test_a_database_initialization_that_was_cut_short_is_begun_anew(
     half = layout.data / "postgres.new"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
+    layout.data.chmod(0o700)
     postgres = make_stores(layout).postgres
 
     await supervise(postgres.component()).start()
 
     await postgres.check()
+    told = f"chmod o+x {layout.data}: PostgreSQL runs as another user" in last_lines(
+        layout.log("postgres"), 1000
+    )
+    assert told == (os.geteuid() == 0)
 
 
 @pytest.mark.slow
