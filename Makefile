@@ -49,13 +49,15 @@ down: setup ## Stop the platform; its data stays
 test: setup ## Run every test
 	@$(BIN)/python -m pytest $(TESTS)
 
-check: setup ## Format, lint, types, imports, protos, workflows
+check: setup ## Format, lint, types, imports, protos, generated configuration, workflows
 	@$(BIN)/python -m deploy.checks
 
-format: setup ## Rewrite sources and protos in the house format
+format: setup ## Rewrite sources, protos and generated configuration
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/buf format --write --path protos/reelmesh
+	@$(BIN)/python protos/generate.py
+	@$(BIN)/python -m deploy.generated --write
 
 bench: setup ## Run the benchmarks (BENCH=name for one)
 	@$(BIN)/python -m bench $(BENCH)

@@ -34,6 +34,7 @@ def checks() -> list[Check]:
             (_tool("buf"), "format", "--diff", "--exit-code", "--path", "protos/reelmesh"),
         ),
         Check("protos: breaking changes", (python, "-m", "deploy.breaking")),
+        Check("generated configuration", (python, "-m", "deploy.generated")),
         Check("workflows: actionlint", (_tool("actionlint"), *workflows)),
         Check("workflows: zizmor", (_tool("zizmor"), "--offline", "--quiet", ".github")),
         Check(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from deploy.local.edge import Edge
-from deploy.local.layout import Layout
-from deploy.local.parts import Part, Parts
-from deploy.local.ports import GATEWAY_PORT
+from deploy.generated import example_topology
 from gateway.envoy import config_text
 
 config = typer.Typer(no_args_is_help=True)
@@ -21,9 +18,4 @@ def configuration() -> None:
 @config.command()
 def envoy() -> None:
     """Print the edge's Envoy configuration as YAML, with example ports for the parts."""
-    parts = Parts(
-        Part("platform", "platform", "platform_svc", 50051, 9101),
-        Part("business", "business", "business_svc", 50052, 9102),
-        Part("scheduler", "inference", "inference", 50053, 9103),
-    )
-    typer.echo(config_text(Edge(Layout.at(None), GATEWAY_PORT, 9901, parts).topology))
+    typer.echo(config_text(example_topology()))
