@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +21,7 @@ from meshkit.migrations import upgrade
 from meshkit.object_store import S3ObjectStore, S3Settings
 from meshkit.outbox import OutboxRelay
 from meshkit.postgres import Database, database_url
+from meshkit.readiness import Probe, Readiness
 from meshkit.retention import Retention
 from meshkit.server import AddressUnavailable, MeshServer, ServerSettings, Service, run
 from meshkit.stubs import MeshChannel
@@ -92,6 +93,7 @@ class PartContext:
     supervisor: Supervisor
     object_store: S3ObjectStore | None
     channels: Mapping[str, MeshChannel]
+    probes: list[Probe] = field(default_factory=list)  # Of what the part cannot serve without.
 
     @property
     def objects(self) -> S3ObjectStore:
@@ -107,13 +109,17 @@ class PartContext:
     async def open_database(
         self, stack: AsyncExitStack, schema: str, versions_folder: Path, *, pool_size: int = 10
     ) -> Database:
-        """Open a service's schema: migrated if the part says so, reachable, swept hourly."""
+        """Open a service's schema: migrated if the part says so, reachable, swept hourly.
+
+        The part is healthy only while it can reach the database.
+        """
         if self.migrate:
             await upgrade(self.database_url, schema, versions_folder)
         database = await stack.enter_async_context(
             Database(self.database_url, schema, pool_size=pool_size)
         )
         await database.ping()
+        self.probes.append(database.probe)
         self.supervisor.start(f"{schema}-retention", Retention(database).run)
         return database
 
@@ -191,6 +197,7 @@ async def _serve(
                 ambient=part.ambient,
             )
         )
+        part.supervisor.start("readiness", Readiness(part.probes, server).run)
         _log.info("part started", extra={"part": name, "services": [one.name for one in services]})
         await server.serve_until_stopped()
     _log.info("part stopped", extra={"part": name})

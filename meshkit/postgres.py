@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self, TypeVar
@@ -17,6 +18,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -108,6 +110,15 @@ class Database:
         """Run a trivial statement; fails when the database cannot be reached."""
         async with self._engine.connect() as connection:
             await connection.execute(sql("SELECT 1"))
+
+    async def probe(self) -> None:
+        """Demand that the database can be reached; a pool that is in full use proves it.
+
+        Raises:
+            DatabaseUnavailable: it is away.
+        """
+        with suppress(PoolTimeout):
+            await self.ping()
 
 
 class CommitSession(Session):

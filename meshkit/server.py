@@ -182,6 +182,11 @@ class MeshServer:
         await server.stop(self._settings.drain_seconds)
         await self._stack.aclose()
 
+    async def set_serving(self, *, serving: bool) -> None:
+        """Say SERVING or NOT_SERVING; while draining it stays NOT_SERVING."""
+        status = health_pb2.HealthCheckResponse
+        await self._set_health(status.SERVING if serving else status.NOT_SERVING)
+
     async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in (OVERALL_HEALTH, *self._names):
             await self._health.set(name, status)

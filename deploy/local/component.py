@@ -23,6 +23,10 @@ class NotReady(Exception):
     """A component does not answer yet as it should; the message says what was seen."""
 
 
+class Unwell(NotReady):
+    """A component answers that it cannot serve now; starting it anew would not help."""
+
+
 @dataclass(frozen=True)
 class Account:
     """The system user that a process runs as; without ids, the one that we run as."""

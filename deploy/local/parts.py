@@ -10,7 +10,7 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from deploy.local.component import Component, NotReady, version_of
+from deploy.local.component import Component, NotReady, Unwell, version_of
 from deploy.local.ports import Ports
 from deploy.local.secret_files import SecretFiles
 
@@ -110,6 +110,6 @@ def grpc_health(address: str) -> Callable[[], Awaitable[None]]:
                 raise NotReady(f"no answer: {error.code().name}") from error
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
-            raise NotReady(f"it says {state}")
+            raise Unwell(f"it says {state}")
 
     return check

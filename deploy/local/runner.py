@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, Protocol
 
-from deploy.local.component import Component, NotReady
+from deploy.local.component import Component, NotReady, Unwell
 from deploy.local.failures import ComponentFailed, LocalFailure, describe
 from deploy.local.layout import Layout
 from deploy.local.logfiles import last_lines
@@ -203,7 +203,7 @@ class Runner:
                 return None
             if loop.time() > deadline:
                 return f"it was not ready in {self.component.ready_seconds:.0f} s ({problem})"
-            self._set(State.STARTING, detail=problem)
+            self._set(State.STARTING, detail=str(problem))
             delay = min(delay * CHECK_GROWTH, CHECK_SECONDS_MAX)
         return None
 
@@ -215,22 +215,22 @@ class Runner:
             failed = 0 if problem is None else failed + 1
             if problem is None:
                 self._set(State.READY, detail="")
-            elif failed >= STUCK_CHECKS:
+            elif failed >= STUCK_CHECKS and not isinstance(problem, Unwell):
                 return f"it is stuck ({problem})"
             elif failed >= UNHEALTHY_CHECKS:
-                self._set(State.UNHEALTHY, detail=problem)
+                self._set(State.UNHEALTHY, detail=str(problem))
         return None
 
-    async def _problem(self) -> str | None:
+    async def _problem(self) -> NotReady | None:
         try:
             async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
                 await self.component.check()
         except NotReady as error:
-            return str(error)
+            return error
         except TimeoutError:
-            return "the health check got no answer"
+            return NotReady("the health check got no answer")
         except Exception as error:  # noqa: BLE001 - a check that breaks must not end the watch
-            return f"the health check failed: {describe(error)}"
+            return NotReady(f"the health check failed: {describe(error)}")
         return None
 
     def _becomes_ready(self) -> None:

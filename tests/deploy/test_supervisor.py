@@ -8,8 +8,10 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from deploy.local.component import Unwell
 from deploy.local.failures import ComponentFailed, ProgramMissing
 from deploy.local.layout import Layout
+from deploy.local.runner import STUCK_CHECKS
 from deploy.local.status import State
 from tests.deploy.conftest import Supervise
 from tests.deploy.programs import FAILING, PARENT, STUBBORN, Recorder, flag, program
@@ -190,6 +192,26 @@ async def test_a_check_that_breaks_later_does_not_end_the_supervision(
     await until(lambda: restarts_of(layout, "one") == 1)
     broken.clear()
     await until(lambda: state_of(layout, "one") == "ready" and pid_of(layout, "one") != pid)
+
+
+async def test_a_component_that_says_it_is_unwell_is_shown_so_and_left_running(
+    layout: Layout, supervise: Supervise, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.local.runner.HEALTH_SECONDS", 0.01)
+    checks = 0
+
+    async def check() -> None:
+        nonlocal checks
+        checks += 1
+        if checks > 1:
+            raise Unwell("it says NOT_SERVING")
+
+    await supervise(replace(program("one", layout), check=check)).start()
+    pid = pid_of(layout, "one")
+
+    await until(lambda: checks > 2 * STUCK_CHECKS)
+    assert ("one", State.UNHEALTHY) in recorder.states
+    assert (pid_of(layout, "one"), restarts_of(layout, "one")) == (pid, 0)
 
 
 async def test_stopping_ends_children_and_those_that_ignore_signals(

@@ -7,7 +7,7 @@ import signal
 import sys
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -15,11 +15,12 @@ import pytest
 import sqlalchemy as sa
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy.engine import make_url
 
 from meshkit.clock import Ambient
 from meshkit.outbox import add_event, outbox_table
 from meshkit.postgres import Database
-from meshkit.testing.databases import Databases
+from meshkit.testing.databases import Databases, PostgresServer
 from meshkit.testing.identity import TestIdentity
 from meshkit.testing.processes import free_ports
 from meshkit.testing.seaweedfs import ACCESS_KEY, SECRET_KEY
@@ -27,6 +28,7 @@ from meshkit.testing.signals import eventually
 
 SAMPLE_PART = Path(__file__).parent / "sample_part.py"
 AMBIENT = Ambient()
+INHERITED = ("PATH", "PYTHONPATH")
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ async def running(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(SAMPLE_PART),
-        env={"PATH": os.environ["PATH"], **variables},
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | variables,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
@@ -110,6 +112,63 @@ async def test_a_part_migrates_serves_relays_and_drains(variables: dict[str, str
     assert process.returncode == 0
     messages = [json.loads(line)["message"] for line in log.decode().splitlines()]
     assert messages[-1] == "part stopped"
+
+
+class Relay:
+    """A TCP port before a database that listens on a Unix socket; it can be cut and restored."""
+
+    def __init__(self, port: int, socket: str) -> None:
+        self._port = port
+        self._socket = socket
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def restore(self) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self._port)
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+        await self._server.wait_closed()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        database, to_database = await asyncio.open_unix_connection(self._socket)
+        self._open |= {writer, to_database}
+        await asyncio.gather(self._pass_on(reader, to_database), self._pass_on(database, writer))
+
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65536):
+                target.write(data)
+        target.close()
+        self._open.discard(target)
+
+
+async def test_a_part_does_not_say_that_it_serves_while_its_database_is_gone(
+    variables: dict[str, str], postgres: PostgresServer
+) -> None:
+    [port] = free_ports(1)
+    relay = Relay(port, f"{postgres.folder}/.s.PGSQL.5432")
+    name = make_url(variables["REELMESH_DATABASE_URL"]).database
+    variables |= {"REELMESH_DATABASE_URL": f"postgresql+asyncpg://postgres@127.0.0.1:{port}/{name}"}
+    status = health_pb2.HealthCheckResponse
+
+    async def says(expected: int) -> bool:
+        return await health(variables["REELMESH_LISTEN"]) == expected
+
+    await relay.restore()
+    async with running(variables) as process:
+        assert await says(status.SERVING)
+        await relay.cut()
+        await eventually(lambda: says(status.NOT_SERVING))
+        await relay.restore()
+        await eventually(lambda: says(status.SERVING))
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 90)
+    await relay.cut()
+    assert process.returncode == 0
 
 
 async def test_every_problem_of_the_configuration_is_told_at_once(
