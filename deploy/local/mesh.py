@@ -28,6 +28,12 @@ from deploy.local.supervisor import Observer, Supervisor
 DEFAULT_REGION: Final = "us-east"
 REGION_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}[a-z0-9]")
 REGIONS_MAX: Final = 8
+# A region runs models that others made, so it gets no way to the database, the bus or user tokens.
+REGION_SETTINGS: Final = (
+    *("REELMESH_LOG_LEVEL", "REELMESH_INFERENCE_ADDRESS", "REELMESH_S3_ENDPOINT"),
+    *("REELMESH_S3_REGION", "REELMESH_S3_BUCKET", "REELMESH_S3_ACCESS_KEY_FILE"),
+    "REELMESH_S3_SECRET_KEY_FILE",
+)
 
 
 class LocalMesh:
@@ -118,7 +124,8 @@ class LocalMesh:
             *(postgres.component(), store.component(), nats.component()),
             *parts.components(shared, secrets),
             edge.component(),
-            *(component for r in self._regions for component in (r.head(), r.agent(shared))),
+            *(r.head() for r in self._regions),
+            *(r.agent({name: shared[name] for name in REGION_SETTINGS}) for r in self._regions),
         ]
 
     def _describe(self, gateway_url: str, endpoints: dict[str, str]) -> None:

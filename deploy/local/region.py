@@ -128,7 +128,7 @@ class Region:
         )
 
     def agent(self, shared: Mapping[str, str]) -> Component:
-        """Describe the agent; `shared` are the settings that all parts have."""
+        """Describe the agent; `shared` are what it may know of the platform's settings."""
         return Component(
             name=self.processes[1],
             version=version_of("reelmesh"),
