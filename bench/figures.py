@@ -87,7 +87,7 @@ def _processor() -> str:
 
 def _revision() -> str:
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git, wherever it is
         cwd=ROOT,
         capture_output=True,
         text=True,

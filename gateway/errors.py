@@ -22,7 +22,7 @@ HTTP_STATUS = {
     "DEADLINE_EXCEEDED": 504,
 }
 NAMED = re.compile(r"([A-Z_]+) \(([A-Z_, ]+)\)")
-TOKEN_REASONS = "UNAUTHENTICATED: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED"  # noqa: S105
+TOKEN_REASONS = "UNAUTHENTICATED: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED"  # noqa: S105 - no secret
 ERROR_SCHEMAS: dict[str, Json] = {
     "Error": {
         "type": "object",

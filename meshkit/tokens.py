@@ -186,7 +186,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _user_principal(claims: Mapping[str, Any], kid: str) -> UserPrincipal:  # noqa: ARG001
+def _user_principal(claims: Mapping[str, Any], kid: str) -> UserPrincipal:  # noqa: ARG001 - one signature for all kinds
     try:
         return UserPrincipal(
             user_id=parse_id("usr", str(claims["sub"]), field="sub"),

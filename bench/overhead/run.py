@@ -1,7 +1,7 @@
-"""Compares the replica's way of carrying out a lease with calling the pipeline directly.
+"""Compares a picture through a whole booted platform with calling the pipeline directly.
 
-Both draw the same pictures in one process, in turns; the platform's way reports each step to a
-scheduler over gRPC and uploads the picture to a real object store.
+Both draw the same pictures, in turns. The platform's way is a caller's: submitted over REST and
+watched as server-sent events until the run has ended, so queue, upload and settlement count.
 """
 
 from __future__ import annotations
