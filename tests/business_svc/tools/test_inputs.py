@@ -35,7 +35,7 @@ def test_defaults_are_filled_in() -> None:
         "prompt": "a red circle",
         "negative_prompt": "",
         "steps": 25,
-        "guidance_scale": 4,
+        "guidance_scale": 2,
         "width": 64,
         "height": 64,
     }

@@ -34,7 +34,7 @@ async def test_a_run_is_held_submitted_and_answered(
         "negative_prompt": "",
         "seed": 7,
         "steps": 25,
-        "guidance_scale": 4,
+        "guidance_scale": 2,
         "width": 64,
         "height": 64,
     }
