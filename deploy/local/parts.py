@@ -88,7 +88,10 @@ class Parts:
 
     def components(self, shared: Mapping[str, str], secrets: SecretFiles) -> list[Component]:
         """Describe the processes."""
-        platform = {"REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key)}
+        platform = {
+            "REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key),
+            "REELMESH_OPERATORS_FILE": str(secrets.operators),
+        }
         return [
             self.platform.component({**shared, **platform}, secrets),
             self.business.component(shared, secrets),

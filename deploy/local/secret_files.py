@@ -43,6 +43,11 @@ class SecretFiles:
         return self.folder / "service_jwks.json"
 
     @property
+    def operators(self) -> Path:
+        """Name the users who operate the platform, one id a line."""
+        return self.folder / "operators"
+
+    @property
     def s3_access_key(self) -> Path:
         """Name the platform to the object store."""
         return self.folder / "s3_access_key"
@@ -79,6 +84,7 @@ def ensure_secrets(folder: Path, regions: Sequence[str]) -> SecretFiles:
     folder.chmod(0o700)
     for path in (files.postgres_password, files.nats_password, files.ray_token):
         _ensure_text(path, secrets.token_hex(PASSWORD_BYTES))
+    _ensure_text(files.operators, "# Ids of the users who operate this platform, one a line.\n")
     _ensure_text(files.s3_access_key, secrets.token_hex(10).upper())
     _ensure_text(files.s3_secret_key, secrets.token_urlsafe(PASSWORD_BYTES))
     _ensure_key(files.jwt_private_key)

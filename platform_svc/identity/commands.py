@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,6 +65,7 @@ class IdentityCommands:
     signer: AccessTokenSigner
     onboarding: Onboarding
     free_sign_ups: int
+    operators: Container[uuid.UUID] = ()
 
     async def sign_up(
         self, form: SignUpForm, *, network: str, idempotency_key: str | None
@@ -234,7 +235,9 @@ class IdentityCommands:
 
     def _signed_in(self, user: User, traded: Trade) -> SignedIn:
         session = traded.session
-        principal = UserPrincipal(user.id, session.id, session.org_id)
+        principal = UserPrincipal(
+            user.id, session.id, session.org_id, is_operator=user.id in self.operators
+        )
         access_token, expires_at = self.signer.sign(principal, lifetime=ACCESS_TOKEN_LIFETIME)
         return SignedIn(user, session.id, access_token, expires_at, traded.token.text())
 

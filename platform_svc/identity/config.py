@@ -17,17 +17,19 @@ FREE_SIGN_UPS_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """The token keys, the sign-up grant, and how many sign-ups an hour a network has free."""
+    """The token keys, the sign-up grant, free sign-ups an hour a network, and who operates."""
 
     private_key_file: Path
     jwks_file: Path
     issuer: str
     sign_up_credits: int
     free_sign_ups: int
+    operators_file: Path | None
 
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
         """Read the REELMESH_ variables that the fields are named after."""
+        operators = environment.text("REELMESH_OPERATORS_FILE", default="")
         return cls(
             private_key_file=environment.path("REELMESH_JWT_PRIVATE_KEY_FILE"),
             jwks_file=environment.path("REELMESH_JWKS_FILE"),
@@ -44,4 +46,5 @@ class IdentitySettings:
                 maximum=FREE_SIGN_UPS_MAX,
                 default=FREE_SIGN_UPS_DEFAULT,
             ),
+            operators_file=Path(operators) if operators else None,
         )

@@ -17,6 +17,7 @@ from platform_svc.identity.config import IdentitySettings
 from platform_svc.identity.hashing import PasswordPool
 from platform_svc.identity.jobs import Forgetting
 from platform_svc.identity.onboarding import RemoteOnboarding
+from platform_svc.identity.operators import OperatorsFile
 from platform_svc.identity.queries import IdentityQueries
 from platform_svc.identity.servicer import IdentityServicer
 from platform_svc.identity.tables import SCHEMA
@@ -38,6 +39,7 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
             part.channel("platform"), sign_up_credits=settings.sign_up_credits
         ),
         free_sign_ups=settings.free_sign_ups,
+        operators=OperatorsFile(settings.operators_file),
     )
     servicer = IdentityServicer(commands, IdentityQueries(database.sessions, settings.jwks_file))
     part.start_outbox(database)
