@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -36,6 +36,8 @@ class LeaseCommands:
     changes: Changes
     settlement: Settlement
     lease_ttl: timedelta
+    # Regions that are stored already, so that each is written once in the life of a process.
+    known_regions: set[str] = field(default_factory=set)
 
     async def place(
         self, models: Sequence[str], regions: Collection[str], *, room: int, choose: Choose
@@ -48,13 +50,16 @@ class LeaseCommands:
         async with self.sessions.begin() as session:
             store = JobStore(session)
             await store.pin_plans()
+            if not self.known_regions.issuperset(regions):
+                await store.add_regions(regions)
             waiting = await store.waiting(models, sorted(regions), room)
             placements = choose(waiting) if waiting.ready else ()
-            if not placements:
-                return {}
-            with CLAIM_SECONDS.time():
-                leases = await store.claim(placements, self.lease_ttl)
-            self.changes.announce(session, list(leases))
+            leases: dict[uuid.UUID, Lease] = {}
+            if placements:
+                with CLAIM_SECONDS.time():
+                    leases = await store.claim(placements, self.lease_ttl)
+                self.changes.announce(session, list(leases))
+        self.known_regions.update(regions)
         return leases
 
     async def hand_back(self, leases: Sequence[Lease]) -> None:

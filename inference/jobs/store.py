@@ -126,10 +126,7 @@ class JobStore:
         return _job(rows[0]) if rows else None
 
     async def waiting(self, models: Sequence[str], regions: Sequence[str], room: int) -> Waiting:
-        """Give what the scheduler decides on, for this much room for these models.
-
-        Regions that were never seen before are made known.
-        """
+        """Give what the scheduler decides on, for this much room for these models."""
         rows = await self._rows(
             READY, models=list(models), room=room, lanes_max=LANES_MAX, each_min=EACH_MIN
         )
@@ -137,14 +134,16 @@ class JobStore:
             return Waiting(())
         names = sorted(set(regions))
         loads = {r.name: _load(r) for r in await self._rows(REGION_LOADS, names=names)}
-        if len(loads) < len(names):
-            await self._session.execute(ADD_REGIONS, {"names": names})
         shares = Shares(
             clocks={(r.band, r.tenant_id): r.clock for r in rows if r.clock is not None},
             floors={r.band: r.floor for r in rows if r.floor is not None},
             owed_seconds=rows[0].owed or 0.0,
         )
         return Waiting(tuple(_ready(row) for row in rows), loads, shares)
+
+    async def add_regions(self, names: Collection[str]) -> None:
+        """Make regions known, as open; those that are known stay as they are."""
+        await self._session.execute(ADD_REGIONS, {"names": sorted(names)})
 
     async def claim(
         self, placements: Sequence[Placement], ttl: timedelta

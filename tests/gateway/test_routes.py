@@ -20,6 +20,7 @@ TOPOLOGY = Topology(
     upstreams=(
         Upstream("platform", (Endpoint(Address("127.0.0.1", 5001)),)),
         Upstream("business", (Endpoint(Address("127.0.0.1", 5002)),)),
+        Upstream("inference", (Endpoint(Address("127.0.0.1", 5003)),)),
     ),
 )
 
