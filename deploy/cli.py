@@ -10,6 +10,7 @@ from deploy.commands.down import down
 from deploy.commands.generate import generate
 from deploy.commands.logs import logs
 from deploy.commands.regions import regions
+from deploy.commands.simulate import simulate
 from deploy.commands.status import status
 from deploy.commands.up import up
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, generate, demo):
+for command in (up, down, status, logs, generate, demo, simulate):
     app.command()(command)
 app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
