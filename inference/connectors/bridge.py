@@ -144,9 +144,6 @@ class Bridge:
             trailing = error.trailing_metadata()
             details = trailing.get(DETAILS_KEY) if trailing is not None else None
             reply.details = details if isinstance(details, bytes) else b""
-        except ValueError:  # Metadata that gRPC does not carry.
-            reply.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
-            reply.message = "the call's metadata cannot be sent"
         return reply
 
     async def _post(self, call: QueuedCall, reply: pb.QueuedReply) -> None:

@@ -74,6 +74,8 @@ class QueuedCall:
             raise MalformedCall("its method may not be called this way")
         if not MAILBOX_NAME.fullmatch(message.reply_to):
             raise MalformedCall("it wants its reply where no replies go")
+        if not all(value.isascii() and value.isprintable() for value in message.metadata.values()):
+            raise MalformedCall("its metadata cannot be sent")
         return cls(
             call_id=message.call_id,
             method=message.method,

@@ -30,6 +30,8 @@ from meshkit.testing.brokers import BROKERS
 from meshkit.testing.databases import Databases
 from tests.conformance.wires import BrokerServers, Wire, broker_wire, direct_wire, grpc_wire
 
+PATIENCE_SECONDS = 120
+
 
 @pytest.fixture
 async def jobs(databases: Databases) -> AsyncIterator[Bench]:
@@ -62,8 +64,13 @@ async def connector(wire: Wire) -> AsyncIterator[QueueConnector]:
 
 
 async def take(connector: QueueConnector) -> Lease:
-    [lease] = await connector.lease(offer())
-    return lease
+    """Lease one job, asking again on a machine that is too busy to answer in one wait."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            leases = await connector.lease(offer())
+            if leases:
+                [lease] = leases
+                return lease
 
 
 async def test_a_lease_carries_the_work(connector: QueueConnector) -> None:
@@ -206,7 +213,9 @@ async def test_consumers_share_the_work_and_no_job_is_leased_twice(wire: Wire, j
                     await connector.complete(completion(lease.key))
 
     ids = [await jobs.submit(str(number)) for number in range(count)]
-    await asyncio.wait_for(asyncio.gather(*(consume(number) for number in range(3))), 60)
+    await asyncio.wait_for(
+        asyncio.gather(*(consume(number) for number in range(3))), PATIENCE_SECONDS
+    )
     assert leased == dict.fromkeys(ids, 1)
     states = await jobs.rows("SELECT state, fence FROM jobs.outcome")
     assert [tuple(row) for row in states] == [("succeeded", 1)] * count
@@ -239,11 +248,11 @@ async def test_a_broker_that_restarts_delays_and_loses_nothing(wire: Wire, jobs:
         with pytest.raises(SchedulerAway):
             await connector.complete(completion(lease.key))
         await wire.server.start()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await deliver(lambda: connector.complete(completion(lease.key)))
         assert (await jobs.part.queries.get(job_id)).state is State.SUCCEEDED
         next_id = await jobs.submit("next")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert (await lease_when_back(connector)).key == LeaseKey(next_id, 1)
 
 

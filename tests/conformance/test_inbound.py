@@ -34,7 +34,7 @@ from tests.conformance.wires import BrokerServers
 
 GOOD = {"model": "shapes", "task": "text-to-image", "inputs": {"prompt": "a red circle"}}
 REDELIVERY_SECONDS = 2.0
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)

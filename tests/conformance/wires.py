@@ -45,7 +45,7 @@ from meshkit.testing.servers import ServedMesh, serve
 
 CONSUMER = Path(__file__).with_name("consumer.py")
 REDELIVERY_SECONDS = 2.0
-CALL_SECONDS = 5.0
+CALL_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Wire:
         )
         try:
             assert process.stdout is not None
-            line = await asyncio.wait_for(process.stdout.readline(), 60)
+            line = await asyncio.wait_for(process.stdout.readline(), 180)
             job, fence = line.decode().split()
         finally:
             process.kill()

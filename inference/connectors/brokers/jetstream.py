@@ -26,8 +26,8 @@ from meshkit.bus import EVENT_ID_HEADER
 from meshkit.tasks import Supervisor
 
 CONSUMER: Final = "reelmesh"
-CALL_SECONDS_MAX: Final = 5.0
-RECONNECT_SECONDS: Final = 0.25
+CALL_SECONDS_MAX: Final = 5
+RECONNECT_SECONDS: Final = 1
 # The server drops a repeated message id within this time; later ones are harmless too.
 DUPLICATE_SECONDS: Final = 600
 # Fetching nothing within less than this looks to the client as if the server were away.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +39,7 @@ from meshkit.testing.servers import ServedMesh, serve
 
 COMPLETE_METHOD = "/reelmesh.inference.regions.v1.LeaseService/CompleteJob"
 MAILBOX = "rm-replies-test"
+PATIENCE_SECONDS = 120
 
 
 @dataclass
@@ -80,16 +81,17 @@ class Road:
         await self.broker.put(CALLS_QUEUE, call.encode(), message_id=message_id or call.call_id)
 
     async def reply(self) -> pb.QueuedReply:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 for body in await self.broker.receive(MAILBOX, wait_seconds=1):
                     return pb.QueuedReply.FromString(body)
 
+    async def calls(self) -> Sequence[Any]:
+        return await self.jobs.rows("SELECT body FROM reelmesh_queue.message")
+
     async def until_empty(self) -> None:
-        async with asyncio.timeout(20):
-            while await self.jobs.rows(  # noqa: ASYNC110 - only the database knows.
-                "SELECT 1 FROM reelmesh_queue.message"
-            ):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.calls():  # noqa: ASYNC110 - only the database knows.
                 await asyncio.sleep(0.02)
 
 
@@ -110,12 +112,14 @@ async def road(databases: Databases, jobs_template: str, tmp_path: Path) -> Asyn
 async def test_a_grant_that_comes_too_late_is_given_back(road: Road) -> None:
     async with road.channel(f"region:{REGION}") as channel:
         client = QueueLeaseClient(channel)
-        stub = client._stub
-        with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            # Nobody carries the call before its caller gives up; the call itself stays good.
-            await stub.LeaseJobs(offer_message(offer(wait_seconds=0)), timeout=0.3)
-        assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
-        [row] = await road.jobs.rows("SELECT body FROM reelmesh_queue.message")
+        # Nobody carries the call before its caller gives up.
+        asking = asyncio.create_task(client.lease(offer()))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (rows := await road.calls()):  # noqa: ASYNC110 - as above.
+                await asyncio.sleep(0.02)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        [row] = rows
         late = QueuedCall.decode(row.body)
         job_id = await road.jobs.submit()
         reply = lease_pb.LeaseJobsResponse()
@@ -129,7 +133,7 @@ async def test_a_grant_that_comes_too_late_is_given_back(road: Road) -> None:
         async with road.bridging():
             for _ in range(2):  # The second changes nothing.
                 await road.broker.post(late.reply_to, answer.SerializeToString())
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 async for job in road.jobs.part.queries.watch(job_id):
                     if job.state is State.QUEUED:
                         break
@@ -180,14 +184,13 @@ async def test_a_call_survives_the_sender_and_waits_for_the_scheduler(road: Road
     assert len(await road.jobs.rows("SELECT 1 FROM jobs.outcome")) == 1
 
 
-@pytest.mark.parametrize("metadata", [{}, {SERVICE_KEY: "forged"}, {SERVICE_KEY: "\n"}])
+@pytest.mark.parametrize("metadata", [{}, {SERVICE_KEY: "forged"}])
 async def test_a_call_without_a_good_token_is_refused(road: Road, metadata: dict[str, str]) -> None:
     await road.jobs.submit()
     await road.put(road.call(LEASE_METHOD, offer_message(offer()), metadata=metadata))
     async with road.bridging():
         reply = await road.reply()
-    refused = {grpc.StatusCode.UNAUTHENTICATED.value[0], grpc.StatusCode.INVALID_ARGUMENT.value[0]}
-    assert reply.code in refused
+    assert reply.code == grpc.StatusCode.UNAUTHENTICATED.value[0]
     assert len(await road.jobs.rows("SELECT 1 FROM jobs.ready")) == 1
 
 
@@ -233,10 +236,13 @@ async def test_rubbish_is_thrown_away_and_the_rest_goes_on(road: Road) -> None:
         {"reply_to": "rm-calls"},
         {"reply_to": "rm-replies-*"},
         {"reply_to": ""},
+        {"metadata": {SERVICE_KEY: "\n"}},
     ],
     ids=str,
 )
-async def test_calls_and_replies_go_nowhere_else(road: Road, changes: dict[str, str]) -> None:
+async def test_a_call_that_must_not_be_made_is_malformed(
+    road: Road, changes: dict[str, Any]
+) -> None:
     call = road.call(LEASE_METHOD, offer_message(offer()), **changes)
     with pytest.raises(MalformedCall):
         QueuedCall.decode(call.encode())
