@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import grpc
 from grpc.aio import AioRpcError
 from prometheus_client import Counter
+from reelmesh.inference.regions.v1 import lease_service_pb2 as lease_pb
 from reelmesh.inference.regions.v1 import queued_call_pb2 as pb
 
+from inference.connectors import messages
 from inference.connectors.brokers.protocol import (
     Broker,
     BrokerAway,
     Delivery,
     MessageTooLarge,
 )
+from inference.connectors.protocol import Failure, Fault
 from inference.connectors.queue_channel import DETAILS_KEY
 from inference.connectors.queued_calls import (
     CALLS_QUEUE,
+    FAIL_METHOD,
     LEASE_METHOD,
     MalformedCall,
     QueuedCall,
@@ -42,6 +46,7 @@ TAKE_MAX: Final = 10
 TAKE_SECONDS: Final = 2.0
 AWAY_PAUSE_SECONDS: Final = 0.25
 RETRY_PAUSE_SECONDS: Final = 1.0
+FAIL_SECONDS_MAX: Final = 5.0
 PASSED_ON: Final = (SERVICE_KEY, REQUEST_ID_KEY, TRACEPARENT_KEY)
 
 CALLS = Counter(
@@ -134,10 +139,8 @@ class Bridge:
 
     async def _call(self, call: QueuedCall, seconds: float) -> pb.QueuedReply:
         reply = pb.QueuedReply(call_id=call.call_id, method=call.method)
-        method: Callable[..., Any] = self._scheduler.unary_unary(call.method)
-        metadata = [(key, call.metadata[key]) for key in PASSED_ON if key in call.metadata]
         try:
-            reply.response = await method(call.request, timeout=seconds, metadata=metadata)
+            reply.response = await self._make(call, call.method, call.request, seconds)
         except AioRpcError as error:
             reply.code = error.code().value[0]
             reply.message = error.details() or ""
@@ -146,15 +149,33 @@ class Bridge:
             reply.details = details if isinstance(details, bytes) else b""
         return reply
 
+    async def _make(self, call: QueuedCall, path: str, request: bytes, seconds: float) -> bytes:
+        """Call the scheduler as the sender of the call."""
+        method: Callable[..., Awaitable[bytes]] = self._scheduler.unary_unary(path)
+        metadata = [(key, call.metadata[key]) for key in PASSED_ON if key in call.metadata]
+        return await method(request, timeout=seconds, metadata=metadata)
+
     async def _post(self, call: QueuedCall, reply: pb.QueuedReply) -> None:
+        """Post the reply; leases that cannot reach their region are given back at once."""
         try:
             await self._broker.post(call.reply_to, reply.SerializeToString())
         except MessageTooLarge as error:
             logger.warning("a reply is too large for the broker", extra={"why": str(error)})
-            short = pb.QueuedReply(
-                call_id=call.call_id,
-                method=call.method,
-                code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
-                message="the reply is too large for the broker",
-            )
-            await self._broker.post(call.reply_to, short.SerializeToString())
+            # As a broken attempt, so that it does not go round for ever.
+            await self._give_back(call, reply, Fault.ATTEMPT, "LEASE_TOO_LARGE")
+        except BrokerAway:
+            await self._give_back(call, reply, Fault.HANDED_BACK, "BROKER_AWAY")
+            raise
+
+    async def _give_back(
+        self, call: QueuedCall, reply: pb.QueuedReply, fault: Fault, reason: str
+    ) -> None:
+        if call.method != LEASE_METHOD or reply.code != 0:
+            return  # Its caller hears nothing and calls again.
+        granted = lease_pb.LeaseJobsResponse.FromString(reply.response)
+        for lease in map(messages.lease_of, granted.leases):
+            failure = messages.failure_message(Failure(lease.key, fault, reason))
+            try:
+                await self._make(call, FAIL_METHOD, failure.SerializeToString(), FAIL_SECONDS_MAX)
+            except AioRpcError as error:  # It expires by itself.
+                logger.warning("a lease stays", extra={"why": error.details()})

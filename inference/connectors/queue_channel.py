@@ -29,7 +29,7 @@ from meshkit.interceptors.authentication import SERVICE_KEY
 from meshkit.interceptors.request_id import REQUEST_ID_KEY
 from meshkit.interceptors.telemetry import TRACEPARENT_KEY
 from meshkit.stubs import UNARY_TIMEOUT_SECONDS
-from meshkit.tasks import Supervisor
+from meshkit.tasks import Supervisor, attempt
 from meshkit.tokens import ServiceIdentity
 
 StubT = TypeVar("StubT")
@@ -70,7 +70,7 @@ class QueueChannel:
         # The digest of the reply that was taken, or nothing when the caller gave up.
         self._ended: OrderedDict[str, bytes] = OrderedDict()
         self._supervisor = Supervisor()
-        self._late: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[bool]] = set()
         self.on_late: OnLate | None = None
 
     async def __aenter__(self) -> Self:
@@ -186,7 +186,7 @@ class QueueChannel:
             return  # The same reply again, or one to a call that was never made here.
         self._remember(reply.call_id, digest)
         if self.on_late is not None:
-            task = asyncio.ensure_future(self.on_late(reply))
+            task = asyncio.create_task(attempt("late-reply", self.on_late(reply)))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
 

@@ -15,16 +15,15 @@ from inference.connectors.brokers.protocol import MAILBOX_NAME
 CALLS_QUEUE: Final = "rm-calls"
 _LEASES: Final = "/reelmesh.inference.regions.v1.LeaseService/"
 LEASE_METHOD: Final = f"{_LEASES}LeaseJobs"
+FAIL_METHOD: Final = f"{_LEASES}FailJob"
 SUBMIT_METHOD: Final = "/reelmesh.inference.jobs.v1.JobsService/SubmitJob"
 # The five verbs and nothing else; who may call each is for the scheduler to say.
 METHODS: Final = frozenset(
     {
         LEASE_METHOD,
+        FAIL_METHOD,
         SUBMIT_METHOD,
-        *(
-            f"{_LEASES}{name}"
-            for name in ("ExtendLeases", "ReportProgress", "CompleteJob", "FailJob")
-        ),
+        *(f"{_LEASES}{name}" for name in ("ExtendLeases", "ReportProgress", "CompleteJob")),
     }
 )
 # The caller's token is good for at least so long, and every report may be repeated.

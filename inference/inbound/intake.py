@@ -98,7 +98,7 @@ class Intake:
         except AioRpcError as error:
             refusal = RemoteError.of(error)
             if refusal is not None and refusal.code in FINAL:
-                return await self._bury(delivery, refusal.reason, refusal.message)
+                return await self._bury(delivery, refusal.reason, str(refusal))
             return await self._delay(delivery, f"{error.code().name}: {error.details()}")
         # Only now, when the job is committed, may the message go.
         await self._broker.ack(self._source.queue, delivery)

@@ -186,6 +186,8 @@ class JetStreamBroker:
             raise BrokerAway(repr(error)) from error
 
     async def _connect(self) -> None:
+        await self._client.close()  # What an attempt before this one may have left.
+        self._client = Client()
         await self._client.connect(
             self._url,
             name="reelmesh-connector",

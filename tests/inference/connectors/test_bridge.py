@@ -19,6 +19,7 @@ from reelmesh.inference.regions.v1 import queued_call_pb2 as pb
 
 from inference.connectors.bridge import Bridge
 from inference.connectors.brokers.postgres_table import PostgresBroker
+from inference.connectors.brokers.protocol import BrokerAway, MessageTooLarge
 from inference.connectors.messages import completion_message, job_text, offer_message
 from inference.connectors.protocol import LeaseKey
 from inference.connectors.queue_channel import QueueChannel
@@ -81,10 +82,15 @@ class Road:
         await self.broker.put(CALLS_QUEUE, call.encode(), message_id=message_id or call.call_id)
 
     async def reply(self) -> pb.QueuedReply:
+        [reply] = await self.replies(1)
+        return reply
+
+    async def replies(self, count: int) -> list[pb.QueuedReply]:
+        bodies: list[bytes] = []
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                for body in await self.broker.receive(MAILBOX, wait_seconds=1):
-                    return pb.QueuedReply.FromString(body)
+            while len(bodies) < count:
+                bodies += await self.broker.receive(MAILBOX, wait_seconds=1)
+        return [pb.QueuedReply.FromString(body) for body in bodies]
 
     async def calls(self) -> Sequence[Any]:
         return await self.jobs.rows("SELECT body FROM reelmesh_queue.message")
@@ -141,6 +147,40 @@ async def test_a_grant_that_comes_too_late_is_given_back(road: Road) -> None:
     assert (row.attempts, row.fence) == (0, 1)
 
 
+class FailingPosts:
+    """A broker that takes no reply."""
+
+    def __init__(self, broker: PostgresBroker, error: Exception) -> None:
+        self._broker = broker
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    async def post(self, mailbox: str, body: bytes) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "reason"),
+    [(BrokerAway("gone"), 0, "BROKER_AWAY"), (MessageTooLarge("huge"), 1, "LEASE_TOO_LARGE")],
+)
+async def test_a_grant_that_cannot_be_sent_is_given_back(
+    road: Road, error: Exception, attempts: int, reason: str
+) -> None:
+    await road.jobs.submit()
+    await road.put(road.call(LEASE_METHOD, offer_message(offer())))
+    [delivery] = await road.broker.take(CALLS_QUEUE, limit=1, wait_seconds=5)
+    road.bridge._broker = FailingPosts(road.broker, error)
+    await road.bridge._handle(delivery)
+    [row] = await road.jobs.rows("SELECT attempts, fence FROM jobs.ready")
+    assert (row.attempts, row.fence) == (attempts, 1)
+    [event] = await road.jobs.rows(
+        "SELECT detail FROM jobs.job_event WHERE detail <> '' AND event IN ('retry', 'hand_back')"
+    )
+    assert event.detail == reason
+
+
 async def test_an_expired_offer_is_granted_nothing(road: Road) -> None:
     await road.jobs.submit()
     over = utc_now() - timedelta(seconds=1)
@@ -156,7 +196,7 @@ async def test_a_completion_that_comes_twice_is_published_once(road: Road) -> No
     for message_id in ("once", "twice"):
         await road.put(call, message_id)
     async with road.bridging():
-        replies = [await road.reply() for _ in range(2)]
+        replies = await road.replies(2)
         await road.until_empty()
     assert [reply.code for reply in replies] == [0, 0]
     assert len(await road.jobs.rows("SELECT 1 FROM jobs.outcome")) == 1
