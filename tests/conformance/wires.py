@@ -43,6 +43,7 @@ from meshkit.testing.brokers import BrokerServer, broker_server
 from meshkit.testing.identity import TestIdentity
 from meshkit.testing.servers import ServedMesh, serve
 
+REGION_WORKER = Path(__file__).with_name("region_worker.py")
 CONSUMER = Path(__file__).with_name("consumer.py")
 REDELIVERY_SECONDS = 2.0
 CALL_SECONDS = 15.0
@@ -112,6 +113,12 @@ class Wire:
             process.kill()
             await process.wait()
         return LeaseKey(job_id_of(job), int(fence))
+
+    async def start_region(self, **variables: str) -> asyncio.subprocess.Process:
+        """Start a region of one process, to be killed by the caller."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, str(REGION_WORKER), json.dumps(self.consumer | variables)
+        )
 
 
 @dataclass
