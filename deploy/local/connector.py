@@ -21,6 +21,8 @@ from deploy.local.secret_files import SecretFiles, write_private
 VARIABLE: Final = "REELMESH_CONNECTOR"
 GRPC: Final = "grpc"
 CHOICES: Final = (GRPC, "nats", "postgres")
+# A bridge has no key and stores nothing; it needs to know no more.
+SETTINGS: Final = ("REELMESH_LOG_LEVEL", "REELMESH_INFERENCE_ADDRESS")
 GRACE_SECONDS: Final = 10.0
 
 
@@ -69,7 +71,7 @@ class Connector:
             port=self.port,
             command=(sys.executable, "-m", "inference.connectors"),
             environment={
-                **shared,
+                **{name: shared[name] for name in SETTINGS},
                 **PYTHON,
                 **self.environment(),
                 "REELMESH_METRICS_LISTEN": f"127.0.0.1:{self.port}",
