@@ -17,7 +17,7 @@ from meshkit.keys import (
     write_key_set,
 )
 
-SERVICES: Final = ("platform", "business", "inference")
+SERVICES: Final = ("platform", "business", "inference", "inbound")
 PASSWORD_BYTES: Final = 24
 
 
