@@ -93,6 +93,7 @@ class Parts:
         """Describe the processes; mails land in the folder `mail`, unless told otherwise."""
         platform = {
             "REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key),
+            "REELMESH_IDENTITY_KEYS_FILE": str(secrets.identity_keys),
             "REELMESH_MAIL_FOLDER": str(mail),
         }
         return [
