@@ -10,7 +10,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
-from meshkit.tasks import periodic
+from meshkit.tasks import attempt, periodic
 from platform_svc.identity.accounts import User
 from platform_svc.identity.code_store import CodeStore
 from platform_svc.identity.codes import CODE_BYTES, LIFETIMES, Purpose, mint
@@ -85,7 +85,8 @@ class ErrandRunner:
             claimed = await ErrandStore(session).claim(
                 now=self.ambient.now(), lease=LEASE, count=BATCH_MAX
             )
-        await asyncio.gather(*(self._run(errand) for errand in claimed))
+        # One errand that fails in an unforeseen way must not hold up the others.
+        await asyncio.gather(*(attempt("identity-errands", self._run(one)) for one in claimed))
         return len(claimed)
 
     async def _run(self, errand: Errand) -> None:

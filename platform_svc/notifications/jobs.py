@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
-from meshkit.tasks import periodic
+from meshkit.tasks import attempt, periodic
 from platform_svc.notifications.mail import MailState, Outgoing, pause_after
 from platform_svc.notifications.mailer import Envelope, Mailer, NotDelivered, Refused, compose
 from platform_svc.notifications.store import MailStore
@@ -59,7 +59,8 @@ class MailWorker:
             claimed = await MailStore(session).claim(
                 now=self.ambient.now(), lease=LEASE, count=BATCH_MAX
             )
-        await asyncio.gather(*(self._send(mail) for mail in claimed))
+        # One mail that fails in an unforeseen way must not hold up the others.
+        await asyncio.gather(*(attempt("notifications-mail", self._send(mail)) for mail in claimed))
         return len(claimed)
 
     async def _send(self, mail: Outgoing) -> None:
