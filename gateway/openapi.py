@@ -51,11 +51,11 @@ def openapi_document(descriptors: Descriptors, routes: tuple[Route, ...]) -> Jso
 
 
 def _tags(descriptors: Descriptors, routes: tuple[Route, ...]) -> list[Json]:
-    services = sorted({route.rpc.service for route in routes})
-    return [
-        {"name": _tag(service), "description": descriptors.comments.get(service, "")}
-        for service in services
-    ]
+    """Give one tag a package, described by all services in it."""
+    comments: dict[str, list[str]] = {}
+    for service in sorted({route.rpc.service for route in routes}):
+        comments.setdefault(_tag(service), []).append(descriptors.comments.get(service, ""))
+    return [{"name": name, "description": "\n\n".join(about)} for name, about in comments.items()]
 
 
 def _tag(service: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from meshkit.keys import (
 
 SERVICES: Final = ("platform", "business", "inference", "inbound")
 PASSWORD_BYTES: Final = 24
+IDENTITY_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class SecretFiles:
     def jwt_private_key(self) -> Path:
         """Sign access tokens of users."""
         return self.folder / "jwt_private.pem"
+
+    @property
+    def identity_keys(self) -> Path:
+        """Encrypt what identity must read again, such as the secrets of authenticators."""
+        return self.folder / "identity_keys"
 
     @property
     def jwks(self) -> Path:
@@ -87,6 +94,8 @@ def ensure_secrets(folder: Path, regions: Sequence[str]) -> SecretFiles:
     _ensure_text(files.operators, "# Ids of the users who operate this platform, one a line.\n")
     _ensure_text(files.s3_access_key, secrets.token_hex(10).upper())
     _ensure_text(files.s3_secret_key, secrets.token_urlsafe(PASSWORD_BYTES))
+    identity_key = base64.urlsafe_b64encode(secrets.token_bytes(IDENTITY_KEY_BYTES))
+    _ensure_text(files.identity_keys, identity_key.decode())
     _ensure_key(files.jwt_private_key)
     signing = read_private_key(files.jwt_private_key).public_key()
     write_key_set(files.jwks, [public_jwk(signing)])

@@ -8,6 +8,7 @@ from typing import Self
 
 from meshkit.config import Environment
 from meshkit.tokens import DEFAULT_ISSUER
+from platform_svc.identity.sealing import KEY_BYTES, InvalidKeys, Sealer
 
 SIGN_UP_CREDITS_DEFAULT = 500
 SIGN_UP_CREDITS_MAX = 1_000_000
@@ -22,6 +23,7 @@ class IdentitySettings:
     private_key_file: Path
     jwks_file: Path
     issuer: str
+    sealer: Sealer
     sign_up_credits: int
     free_sign_ups: int
     operators_file: Path | None
@@ -34,6 +36,7 @@ class IdentitySettings:
             private_key_file=environment.path("REELMESH_JWT_PRIVATE_KEY_FILE"),
             jwks_file=environment.path("REELMESH_JWKS_FILE"),
             issuer=environment.text("REELMESH_TOKEN_ISSUER", default=DEFAULT_ISSUER),
+            sealer=_sealer(environment),
             sign_up_credits=environment.integer(
                 "REELMESH_SIGN_UP_CREDITS",
                 minimum=0,
@@ -48,3 +51,13 @@ class IdentitySettings:
             ),
             operators_file=Path(operators) if operators else None,
         )
+
+
+def _sealer(environment: Environment) -> Sealer:
+    text = environment.secret_file("REELMESH_IDENTITY_KEYS_FILE")
+    try:
+        return Sealer.from_text(text)
+    except InvalidKeys as error:
+        if text:  # That it is missing was said already.
+            environment.refuse("REELMESH_IDENTITY_KEYS_FILE", f"holds no keys: {error}")
+        return Sealer((bytes(KEY_BYTES),))

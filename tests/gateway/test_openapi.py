@@ -38,6 +38,12 @@ def test_document_is_valid_openapi(document) -> None:
     assert not list(OpenAPIV31SpecValidator(document).iter_errors())
 
 
+def test_services_of_one_package_share_a_tag(document) -> None:
+    (identity,) = [tag for tag in document["tags"] if tag["name"] == "identity"]
+    assert "IdentityService" in identity["description"]
+    assert "AccountService" in identity["description"]
+
+
 def test_every_route_is_described(document) -> None:
     described = {(verb.upper(), path) for path, verb, _ in operations(document)}
     routes = read_routes(Descriptors.load())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -47,6 +48,7 @@ async def empty_url(databases: Databases) -> AsyncIterator[str]:
 def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path) -> dict[str, str]:
     (tmp_path / "access").write_text(s3_settings.access_key)
     (tmp_path / "secret").write_text(s3_settings.secret_key)
+    (tmp_path / "identity_keys").write_text(base64.urlsafe_b64encode(bytes(32)).decode())
     address = f"127.0.0.1:{free_ports(1)[0]}"
     return {
         "REELMESH_LISTEN": address,
@@ -58,6 +60,8 @@ def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path
         "REELMESH_JWKS_FILE": str(identity.jwks_file),
         "REELMESH_SERVICE_JWKS_FILE": str(identity.service_jwks_file),
         "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("platform")),
+        "REELMESH_IDENTITY_KEYS_FILE": str(tmp_path / "identity_keys"),
+        "REELMESH_MAIL_FOLDER": str(tmp_path / "mail"),
         "REELMESH_S3_ENDPOINT": s3_settings.endpoint,
         "REELMESH_S3_REGION": s3_settings.region,
         "REELMESH_S3_BUCKET": "platform-under-test",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from pathlib import Path
+
+from reelmesh.platform.identity.v1 import identity_service_pb2 as pb
 
 from meshkit.ids import format_id, parse_id
 from platform_svc.identity.operators import OperatorsFile
@@ -40,7 +41,7 @@ async def test_an_operators_token_says_so(world, stub) -> None:
     verify = world.mesh.identity.verifier().verify_user
     assert not verify(reply.session.access_token).is_operator
 
-    user_id = parse_id("usr", reply.user.user_id, field="user_id")
-    commands = replace(world.commands, operators={user_id})
-    refreshed = await commands.refresh_session(reply.session.refresh_token)
-    assert verify(refreshed.access_token).is_operator
+    world.operators.add(parse_id("usr", reply.user.user_id, field="user_id"))
+    request = pb.RefreshSessionRequest(refresh_token=reply.session.refresh_token)
+    refreshed = await stub.RefreshSession(request)
+    assert verify(refreshed.session.access_token).is_operator
