@@ -13,6 +13,8 @@ from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
 from platform_svc.identity import wiring as identity
 from platform_svc.identity.config import IdentitySettings
+from platform_svc.notifications import wiring as notifications
+from platform_svc.notifications.config import NotificationsSettings
 from platform_svc.organizations import wiring as organizations
 
 
@@ -35,4 +37,5 @@ SERVICES: Mapping[str, Hosted] = {
     "organizations": Hosted(organizations.open_service),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
+    "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }

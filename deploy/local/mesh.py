@@ -122,7 +122,7 @@ class LocalMesh:
         self._describe(edge.url, {"postgres": postgres.url, "s3": store.endpoint})
         return [
             *(postgres.component(), store.component(), nats.component()),
-            *parts.components(shared, secrets),
+            *parts.components(shared, secrets, layout.mail),
             edge.component(),
             *(r.head() for r in self._regions),
             *(r.agent({name: shared[name] for name in REGION_SETTINGS}) for r in self._regions),

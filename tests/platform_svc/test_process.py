@@ -58,6 +58,7 @@ def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path
         "REELMESH_JWKS_FILE": str(identity.jwks_file),
         "REELMESH_SERVICE_JWKS_FILE": str(identity.service_jwks_file),
         "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("platform")),
+        "REELMESH_MAIL_FOLDER": str(tmp_path / "mail"),
         "REELMESH_S3_ENDPOINT": s3_settings.endpoint,
         "REELMESH_S3_REGION": s3_settings.region,
         "REELMESH_S3_BUCKET": "platform-under-test",
