@@ -94,6 +94,7 @@ class Parts:
         platform = {
             "REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key),
             "REELMESH_MAIL_FOLDER": str(mail),
+            "REELMESH_PEPPER_FILE": str(secrets.pepper),
         }
         return [
             self.platform.component({**shared, **platform}, secrets),
