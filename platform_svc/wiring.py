@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from meshkit.config import Environment
 from meshkit.part import Opener
 from meshkit.peppers import Peppers
+from platform_svc.access import wiring as access
+from platform_svc.access.config import AccessSettings
 from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
 from platform_svc.credits import wiring as credits_wiring
@@ -34,6 +36,7 @@ class Hosted:
 SERVICES: Mapping[str, Hosted] = {
     "identity": Hosted(identity.open_service, IdentitySettings.from_environment),
     "organizations": Hosted(organizations.open_service, Peppers.from_environment),
+    "access": Hosted(access.open_service, AccessSettings.from_environment),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
