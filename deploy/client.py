@@ -64,10 +64,14 @@ class Session:
 
 
 class ReelmeshClient:
-    """Calls one gateway, as nobody or as the user of `session`; close by leaving."""
+    """Calls one gateway, as nobody or as the user of `session`; close by leaving.
+
+    Calls act in the organization `acting_in`, or in the user's own without one.
+    """
 
     def __init__(self, gateway_url: str, session: Session | None = None) -> None:
         self.session = session
+        self.acting_in: str | None = None
         self._ambient = Ambient()
         self._http = httpx.AsyncClient(
             base_url=gateway_url, timeout=TIMEOUT_SECONDS, trust_env=False
@@ -249,7 +253,10 @@ class ReelmeshClient:
     def _headers(self) -> dict[str, str]:
         if self.session is None:
             return {}
-        return {"authorization": f"Bearer {self.session.access_token}"}
+        headers = {"authorization": f"Bearer {self.session.access_token}"}
+        if self.acting_in is not None:
+            headers["x-reelmesh-org"] = self.acting_in
+        return headers
 
     def _signed_in(self) -> Session:
         assert self.session is not None, "sign in first"

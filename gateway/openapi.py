@@ -24,6 +24,15 @@ IDEMPOTENCY_KEY: Json = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
 }
+ORGANIZATION: Json = {
+    "name": "X-Reelmesh-Org",
+    "in": "header",
+    "required": False,
+    "description": (
+        "The organization to act in; without it the user's personal one, or the API key's own."
+    ),
+    "schema": {"type": "string", "examples": ["org_01k..."]},
+}
 # A comment says "answers 302" where a reply is more than a 200.
 ANSWERS = re.compile(r"\banswers (\d{3})\b")
 
@@ -44,7 +53,11 @@ def openapi_document(descriptors: Descriptors, routes: tuple[Route, ...]) -> Jso
         "components": {
             "schemas": dict(sorted({**schemas.components, **ERROR_SCHEMAS}.items())),
             "securitySchemes": {
-                SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                SECURITY_SCHEME: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A session's access token (a JWT), or an API key (rmk_...).",
+                }
             },
         },
     }
@@ -82,7 +95,9 @@ def _operation(route: Route, descriptors: Descriptors, schemas: Schemas) -> Json
         **_reply(route, about, schemas),
         **{
             str(status): error_response("; ".join(reasons))
-            for status, reasons in errors_by_status(errors, is_open=route.is_open).items()
+            for status, reasons in errors_by_status(
+                errors, is_open=route.is_open, permission=route.permission
+            ).items()
         },
         "default": error_response("Any other error."),
     }
@@ -113,6 +128,8 @@ def _parameters(route: Route, descriptors: Descriptors, schemas: Schemas) -> lis
                 "schema": schema,
             }
         )
+    if route.permission and not route.organization_field:
+        parameters.append(ORGANIZATION)
     if route.idempotency_key:
         parameters.append({**IDEMPOTENCY_KEY, "description": route.idempotency_key})
     return parameters

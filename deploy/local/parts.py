@@ -96,6 +96,7 @@ class Parts:
             "REELMESH_IDENTITY_KEYS_FILE": str(secrets.identity_keys),
             "REELMESH_MAIL_FOLDER": str(mail),
             "REELMESH_OPERATORS_FILE": str(secrets.operators),
+            "REELMESH_PEPPER_FILE": str(secrets.pepper),
         }
         return [
             self.platform.component({**shared, **platform}, secrets),

@@ -75,6 +75,11 @@ class SecretFiles:
         return self.folder / "nats_password"
 
     @property
+    def pepper(self) -> Path:
+        """Hash API keys and the tokens of invitations."""
+        return self.folder / "pepper"
+
+    @property
     def ray_token(self) -> Path:
         """Open the Ray clusters, which run any code that is sent to them."""
         return self.folder / "ray_token"
@@ -89,7 +94,7 @@ def ensure_secrets(folder: Path, regions: Sequence[str]) -> SecretFiles:
     files = SecretFiles(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for path in (files.postgres_password, files.nats_password, files.ray_token):
+    for path in (files.postgres_password, files.nats_password, files.ray_token, files.pepper):
         _ensure_text(path, secrets.token_hex(PASSWORD_BYTES))
     _ensure_text(files.operators, "# Ids of the users who operate this platform, one a line.\n")
     _ensure_text(files.s3_access_key, secrets.token_hex(10).upper())

@@ -53,6 +53,15 @@ def test_every_route_is_described(document) -> None:
     assert all(operation["summary"] for _, _, operation in operations(document))
 
 
+def test_the_header_of_the_organization_is_where_it_counts(document) -> None:
+    def names(path: str, verb: str) -> list[str]:
+        return [one["name"] for one in document["paths"][path][verb].get("parameters", [])]
+
+    assert "X-Reelmesh-Org" in names("/v1/assets", "get")
+    for path, verb in (("/v1/orgs/{org_id}", "get"), ("/v1/me", "get"), ("/v1/tools", "get")):
+        assert "X-Reelmesh-Org" not in names(path, verb)
+
+
 def test_open_methods_need_no_token(document) -> None:
     paths = document["paths"]
     assert paths["/v1/auth/sign-up"]["post"]["security"] == []
@@ -93,7 +102,11 @@ def test_rules_of_the_protos_are_rules_of_the_schema(document, body, is_good) ->
 
 def test_body_schema_leaves_out_what_the_path_holds(document) -> None:
     operation = document["paths"]["/v1/tools/{tool}:run"]["post"]
-    assert [one["name"] for one in operation["parameters"]] == ["tool", "Idempotency-Key"]
+    assert [one["name"] for one in operation["parameters"]] == [
+        "tool",
+        "X-Reelmesh-Org",
+        "Idempotency-Key",
+    ]
     properties = document["components"]["schemas"]["RunToolRequest"]["properties"]
     assert set(properties) == {"inputs", "count", "request_id"}
 

@@ -83,6 +83,7 @@ def test_filters_are_in_their_order(config) -> None:
     assert names == [
         "health_check",
         "cors",
+        "ext_authz",
         "jwt_authn",
         "buffer",
         "lua",
