@@ -20,7 +20,7 @@ from inference.pipelines.loading import load_pipeline
 from inference.pipelines.protocol import Pipeline
 
 DEFAULT_STEPS = 20
-DEFAULT_GUIDANCE_SCALE = 3.0
+DEFAULT_GUIDANCE_SCALE = 2.0
 _GROUPS = {1: "one_thing", 2: "two_things"}
 _PROGRESS_EVERY = 20
 

@@ -70,7 +70,7 @@ class Curriculum:
             torch.manual_seed(options.seed)
             autoencoder = build_autoencoder(options.sizes).to(options.device)
             autoencoder.to(memory_format=torch.channels_last)
-            plan = Plan(options.autoencoder_steps, 2e-3, 0.995)
+            plan = Plan(options.autoencoder_steps, 2e-3, 0.995, by_muon=False)
             stage = self._stage("autoencoder", [autoencoder], plan)
             lesson = AutoencoderLesson(
                 autoencoder,
@@ -94,7 +94,7 @@ class Curriculum:
     def _sharpen_decoder(self, autoencoder: AutoencoderKL) -> bool:
         """Train the decoder alone on noisy codes; False if time ran out."""
         options = self.options
-        plan = Plan(options.decoder_steps, 1e-3, 0.995)
+        plan = Plan(options.decoder_steps, 1e-3, 0.995, by_muon=False)
         parts = [autoencoder.decoder, autoencoder.post_quant_conv]
         stage = self._stage("decoder", parts, plan)
         lesson = DecoderLesson(

@@ -35,10 +35,13 @@ def _is_matrix(name: str, weight: torch.Tensor) -> bool:
 class Optimiser:
     """Steps all weights from their gradients; its state is what a checkpoint must hold."""
 
-    def __init__(self, networks: Sequence[torch.nn.Module], rate: float) -> None:
+    def __init__(
+        self, networks: Sequence[torch.nn.Module], rate: float, *, by_muon: bool = True
+    ) -> None:
         named = [it for network in networks for it in network.named_parameters()]
-        rest = [weight for name, weight in named if not _is_matrix(name, weight)]
-        self._kernels = [weight for name, weight in named if _is_matrix(name, weight)]
+        is_kernel = [by_muon and _is_matrix(name, weight) for name, weight in named]
+        rest = [it for (_, it), kernel in zip(named, is_kernel, strict=True) if not kernel]
+        self._kernels = [it for (_, it), kernel in zip(named, is_kernel, strict=True) if kernel]
         self._views = [torch.nn.Parameter(_as_matrix(it.detach())) for it in self._kernels]
         for view, kernel in zip(self._views, self._kernels, strict=True):
             assert view.untyped_storage().data_ptr() == kernel.untyped_storage().data_ptr()

@@ -42,6 +42,8 @@ class Plan:
     checkpoint_seconds: float = 120.0
     share_every_steps: int = 1
     """1 averages the gradients of each step; more averages the weights that often."""
+    by_muon: bool = True
+    """Whether matrices are moved by Muon; otherwise AdamW moves everything."""
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: a warm-up, a plateau, then a straight line to zero."""
@@ -84,7 +86,7 @@ class Stage:
         self.name, self.plan, self.step = name, plan, 0
         self.weights = [it for network in networks for it in network.parameters()]
         self.average = WeightAverage(self.weights, plan.average_decay)
-        self._optimiser = Optimiser(networks, plan.learning_rate)
+        self._optimiser = Optimiser(networks, plan.learning_rate, by_muon=plan.by_muon)
         self._file = folder / f"{name}.checkpoint"
         self._journal = Journal(folder / "log.jsonl")
 

@@ -29,6 +29,19 @@ class Gate:
             self.left.set()
 
 
+@dataclass(frozen=True)
+class Held:
+    """A call that waits at a gate."""
+
+    call: asyncio.Future[Any]
+    gate: Gate
+
+    async def go_on(self) -> Any:
+        """Give the call's answer."""
+        self.gate.opened.set()
+        return await self.call
+
+
 class FaultyStore:
     """The run's store; what a test has set for a step happens once."""
 
@@ -68,10 +81,19 @@ class FaultyStore:
             await fault()
 
 
-async def cut_off(store: FaultyStore, step: Step, begin: Callable[[], Any]) -> None:
-    """Make a call that ends at the step, with nothing done after it."""
+async def held_at(store: FaultyStore, step: Step, call: Callable[[], Any]) -> Held:
+    """Begin a call that waits at the step."""
     gate = store.hold(step)
-    call = begin()
-    await gate.reached.wait()
-    call.cancel()
-    await gate.left.wait()
+    held = Held(asyncio.ensure_future(call()), gate)
+    reached = asyncio.ensure_future(gate.reached.wait())
+    await asyncio.wait([held.call, reached], return_when=asyncio.FIRST_COMPLETED)
+    reached.cancel()
+    assert not held.call.done(), held.call
+    return held
+
+
+async def cut_off(store: FaultyStore, step: Step, call: Callable[[], Any]) -> None:
+    """Make a call that ends at the step, with nothing done after it."""
+    held = await held_at(store, step, call)
+    held.call.cancel()
+    await held.gate.left.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,7 @@ from platform_svc.assets.jobs import Sweeper
 from platform_svc.assets.probing import PROBE
 from platform_svc.assets.wiring import open_service
 from tests.platform_svc.assets.conftest import Uploader
-from tests.platform_svc.assets.faults import STEPS, FaultyStore, Step, cut_off
+from tests.platform_svc.assets.faults import STEPS, FaultyStore, Step, cut_off, held_at
 from tests.platform_svc.assets.test_imports import import_request
 from tests.platform_svc.assets.test_uploads import complete, keys
 from tests.platform_svc.refusals import refusal_of
@@ -104,40 +103,33 @@ async def test_an_import_outlasts_a_store_that_is_away_for_a_moment(
 async def test_an_import_that_is_overtaken_gives_the_same_asset(
     business, store: FaultyStore, objects: S3ObjectStore, result, png: bytes, step: Step
 ) -> None:
-    gate = store.hold(step)
-    late = asyncio.ensure_future(business.ImportAsset(result))
-    await gate.reached.wait()
+    late = await held_at(store, step, lambda: business.ImportAsset(result, timeout=60))
     first = await business.ImportAsset(result)
-    gate.opened.set()
-    assert await late == first
+    assert await late.go_on() == first
     await assert_kept(objects, first, png, source=result.source_key)
 
 
 async def test_what_was_imported_stands_whatever_a_late_call_reads(
     business, store: FaultyStore, objects: S3ObjectStore, result, png: bytes
 ) -> None:
-    gate = store.hold(("download", "before"))
-    late = asyncio.ensure_future(business.ImportAsset(result))
-    await gate.reached.wait()
+    late = await held_at(
+        store, ("download", "before"), lambda: business.ImportAsset(result, timeout=60)
+    )
     first = await business.ImportAsset(result)
     await objects.put(result.source_key, png[:-1], content_type="image/png")
-    gate.opened.set()
-    assert await late == first
+    assert await late.go_on() == first
     await assert_kept(objects, first, png, source=result.source_key)
 
 
 async def test_an_import_that_is_overtaken_by_a_deletion_leaves_no_bytes(
     business, mesh, store: FaultyStore, objects: S3ObjectStore, result
 ) -> None:
-    gate = store.hold(("put", "before"))
-    late = asyncio.ensure_future(business.ImportAsset(result))
-    await gate.reached.wait()
+    late = await held_at(store, ("put", "before"), lambda: business.ImportAsset(result, timeout=60))
     asset = await business.ImportAsset(result)
     user = UserPrincipal(uuid7(), uuid7(), parse_id("org", asset.org_id, field=""))
     async with mesh.as_user(AssetsServiceStub, user) as stub:
         await stub.DeleteAsset(pb.DeleteAssetRequest(asset_id=asset.asset_id))
-    gate.opened.set()
-    assert (await late).state == "deleted"
+    assert (await late.go_on()).state == "deleted"
     assert await objects.head(keys(asset)[1]) is None
 
 
@@ -175,12 +167,9 @@ async def test_a_completion_that_is_overtaken_gives_the_same_asset(
     uploader: Uploader, store: FaultyStore, objects: S3ObjectStore, png: bytes, step: Step
 ) -> None:
     asset = await uploaded(uploader, png)
-    gate = store.hold(step)
-    late = asyncio.ensure_future(complete(uploader, asset))
-    await gate.reached.wait()
+    late = await held_at(store, step, lambda: complete(uploader, asset, timeout=60))
     first = await complete(uploader, asset)
-    gate.opened.set()
-    assert await late == first
+    assert await late.go_on() == first
     await assert_kept(objects, first, png, source=keys(asset)[0])
 
 

@@ -21,8 +21,9 @@ def keys(asset: pb.Asset) -> tuple[str, str]:
     return f"quarantine/{org_id}/{asset_id}", f"assets/{org_id}/{asset_id}"
 
 
-def complete(uploader: Uploader, asset: pb.Asset):
-    return uploader.stub.CompleteAsset(pb.CompleteAssetRequest(asset_id=asset.asset_id))
+def complete(uploader: Uploader, asset: pb.Asset, **options: float):
+    request = pb.CompleteAssetRequest(asset_id=asset.asset_id)
+    return uploader.stub.CompleteAsset(request, **options)
 
 
 async def state(uploader: Uploader, asset: pb.Asset) -> str:
