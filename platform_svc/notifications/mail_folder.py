@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import uuid
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -32,9 +33,8 @@ class MailFolder:
 
     def _write(self, mail_id: uuid.UUID, data: bytes) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # A reader of the folder sees whole mails only.
-        fresh = self.folder / f".{mail_id}.new"
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        # A reader of the folder sees whole mails only, and two workers with one mail do not meet.
+        descriptor, fresh = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".new")
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        fresh.replace(self.folder / f"{mail_id}.eml")
+        Path(fresh).replace(self.folder / f"{mail_id}.eml")

@@ -80,7 +80,7 @@ def smtp() -> Iterator[tuple[Server, SmtpServer]]:
 
 async def test_a_mail_lands_in_a_file_of_its_own(tmp_path: Path) -> None:
     folder = MailFolder(tmp_path / "data" / "mail")
-    await asyncio.gather(*(folder.send(MAIL_ID, message()) for _ in range(2)))
+    await asyncio.gather(*(folder.send(MAIL_ID, message()) for _ in range(20)))
     (path,) = folder.folder.iterdir()
     assert path.name == f"{MAIL_ID}.eml"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
