@@ -10,7 +10,7 @@ from inference.connectors.protocol import Lease
 from inference.pipelines.protocol import InvalidPictureRequest, PictureRequest
 
 STEPS_DEFAULT: Final = 20
-GUIDANCE_SCALE_DEFAULT: Final = 4.0
+GUIDANCE_SCALE_DEFAULT: Final = 2.0
 SIDE_PX_DEFAULT: Final = 64
 STRENGTH_DEFAULT: Final = 0.6
 IMAGE_TO_IMAGE: Final = "image-to-image"

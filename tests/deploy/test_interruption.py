@@ -8,14 +8,12 @@ import os
 import signal
 import sys
 
-import psutil
 import pytest
 
 from deploy.local.layout import Layout
 from deploy.local.ports import Ports
-from deploy.local.processes import MARK_VARIABLE
 from deploy.local.status import is_locked
-from tests.deploy.waiting import until
+from tests.deploy.waiting import marked, until
 
 COMMANDS = (["up"], ["up", "--detach"], ["demo"])
 
@@ -25,17 +23,6 @@ def states(layout: Layout) -> dict[str, str]:
         return {}
     processes = json.loads(layout.state_file.read_text())["processes"]
     return {one["name"]: one["state"] for one in processes}
-
-
-def marked(layout: Layout) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(f"{layout.key}/"):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
 
 
 @pytest.mark.slow

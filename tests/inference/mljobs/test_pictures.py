@@ -10,10 +10,13 @@ import torch
 from inference.mljobs.evaluate_shapes import DEFAULT_GUIDANCE_SCALE, DEFAULT_STEPS
 from inference.mljobs.shapes.examination import draw_questions, examine, score
 from inference.pipelines.loading import load_pipeline
+from inference.regions.requests import GUIDANCE_SCALE_DEFAULT, STEPS_DEFAULT
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPES = ROOT / "inference" / "models" / "weights" / "shapes" / "1"
+CATALOGUE = ROOT / "business_svc" / "tools" / "catalogue"
 BYTES_MAX = 12_000_000
+ONE_THING_MIN, TWO_THINGS_MIN, RELATION_MIN = 0.95, 0.85, 0.75
 
 
 def test_the_weights_are_half_precision_safetensors_of_at_most_12_mb():
@@ -41,6 +44,25 @@ def least_plausible(pictures: int, share: float) -> int:
         if fewer > 0.001:
             return right
     return pictures
+
+
+def test_users_get_the_settings_that_were_evaluated(evaluation):
+    scale = evaluation["guidance_scale"]
+    assert scale == DEFAULT_GUIDANCE_SCALE == GUIDANCE_SCALE_DEFAULT
+    assert evaluation["steps"] == DEFAULT_STEPS == STEPS_DEFAULT
+    for tool in ("text-to-image", "image-to-image"):
+        entry = json.loads((CATALOGUE / tool / "1.0.0.json").read_text())
+        inputs = entry["input_schema"]["properties"]
+        assert inputs["guidance_scale"]["default"] == scale
+        assert inputs["steps"]["default"] == evaluation["steps"]
+
+
+def test_the_evaluation_reaches_the_floors(evaluation):
+    one, two = evaluation["one_thing"], evaluation["two_things"]
+    assert min(one["prompts"], two["prompts"]) >= 200
+    assert one["all"]["share"] >= ONE_THING_MIN
+    assert two["things"]["share"] >= TWO_THINGS_MIN
+    assert two["things_and_relation"]["share"] >= RELATION_MIN
 
 
 @pytest.mark.slow

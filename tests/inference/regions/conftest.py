@@ -256,6 +256,8 @@ def submit(business: Any) -> Callable[..., Awaitable[str]]:
     """Submit a job and give its id."""
 
     async def call(key: str, **changes: int) -> str:
-        return (await business.SubmitJob(submit_request(key, **changes))).job_id
+        request = submit_request(key, **changes)
+        # A scheduler that a test has just started again may not listen yet.
+        return (await business.SubmitJob(request, wait_for_ready=True)).job_id
 
     return call

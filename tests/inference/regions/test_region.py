@@ -21,8 +21,10 @@ TERMINAL = {"succeeded", "failed", "canceled", "expired"}
 
 async def until(business: Any, job_id: str, wanted: Callable[[pb.Job], bool]) -> pb.Job:
     """Watch a job until it is as wanted."""
+    request = pb.WatchJobRequest(job_id=job_id)
     async with asyncio.timeout(120):
-        async for job in business.WatchJob(pb.WatchJobRequest(job_id=job_id)):
+        # A scheduler that a test has just started again may not listen yet.
+        async for job in business.WatchJob(request, wait_for_ready=True):
             if wanted(job):
                 return job
     raise AssertionError(f"the job ended otherwise: {job}")

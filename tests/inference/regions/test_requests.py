@@ -10,7 +10,7 @@ import pytest
 
 from inference.connectors.protocol import Lease, LeaseKey
 from inference.pipelines.protocol import InvalidPictureRequest, PictureRequest
-from inference.regions.requests import read_order
+from inference.regions.requests import GUIDANCE_SCALE_DEFAULT, read_order
 
 
 def lease(task: str = "text-to-image", count: int = 1, **inputs: Any) -> Lease:
@@ -20,7 +20,7 @@ def lease(task: str = "text-to-image", count: int = 1, **inputs: Any) -> Lease:
 
 def test_numbers_of_the_wire_become_whole() -> None:
     order = read_order(lease(prompt="a", seed=7.0, steps=4.0, width=64.0, height=128.0))
-    assert order.first == PictureRequest("a", "", 7, 4, 4.0, 64, 128)
+    assert order.first == PictureRequest("a", "", 7, 4, GUIDANCE_SCALE_DEFAULT, 64, 128)
     assert isinstance(order.first.seed, int)
 
 

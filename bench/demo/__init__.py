@@ -1,0 +1,1 @@
+"""What a first visitor waits for, and what an idle platform keeps."""

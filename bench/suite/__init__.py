@@ -1,0 +1,1 @@
+"""How long every test takes."""
