@@ -9,7 +9,10 @@ from deploy.commands.demo import demo
 from deploy.commands.down import down
 from deploy.commands.generate import generate
 from deploy.commands.logs import logs
-from deploy.commands.status import regions, status
+from deploy.commands.regions import regions
+from deploy.commands.simulate import simulate
+from deploy.commands.status import status
+from deploy.commands.tour import tour
 from deploy.commands.up import up
 
 app = typer.Typer(
@@ -19,8 +22,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, down, status, logs, generate, demo, regions):
+for command in (up, down, status, logs, generate, demo, tour, simulate):
     app.command()(command)
+app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
 
 

@@ -64,10 +64,16 @@ class Session:
 
 
 class ReelmeshClient:
-    """Calls one gateway, as nobody or as the user of `session`; close by leaving."""
+    """Calls one gateway, as nobody or as the user of `session`; close by leaving.
+
+    Calls act in the organization `acting_in`, or in the user's own without one; `email` is the
+    address that was last signed up or in with.
+    """
 
     def __init__(self, gateway_url: str, session: Session | None = None) -> None:
         self.session = session
+        self.acting_in: str | None = None
+        self.email: str | None = None
         self._ambient = Ambient()
         self._http = httpx.AsyncClient(
             base_url=gateway_url, timeout=TIMEOUT_SECONDS, trust_env=False
@@ -86,11 +92,13 @@ class ReelmeshClient:
 
     async def sign_up(self, email: str, password: str, display_name: str) -> Session:
         """Make a user and become it."""
+        self.email = email
         body = {"email": email, "password": password, "display_name": display_name}
         return self._become(await self.call("POST", "/v1/auth/sign-up", body))
 
     async def sign_in(self, email: str, password: str) -> Session:
         """Become a user."""
+        self.email = email
         body = {"email": email, "password": password}
         return self._become(await self.call("POST", "/v1/auth/sign-in", body))
 
@@ -249,7 +257,10 @@ class ReelmeshClient:
     def _headers(self) -> dict[str, str]:
         if self.session is None:
             return {}
-        return {"authorization": f"Bearer {self.session.access_token}"}
+        headers = {"authorization": f"Bearer {self.session.access_token}"}
+        if self.acting_in is not None:
+            headers["x-reelmesh-org"] = self.acting_in
+        return headers
 
     def _signed_in(self) -> Session:
         assert self.session is not None, "sign in first"

@@ -22,7 +22,9 @@ HTTP_STATUS = {
     "DEADLINE_EXCEEDED": 504,
 }
 NAMED = re.compile(r"([A-Z_]+) \(([A-Z_, ]+)\)")
-TOKEN_REASONS = "UNAUTHENTICATED: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED"  # noqa: S105 - no secret
+TOKEN_REASONS = "UNAUTHENTICATED: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, API_KEY_INVALID"  # noqa: S105 - no secret
+KEY_REASONS = "PERMISSION_DENIED: CALLER_NOT_ALLOWED"
+MEMBER_REASONS = "PERMISSION_DENIED: NOT_A_MEMBER, PERMISSION_DENIED, SCOPE_MISSING"
 ERROR_SCHEMAS: dict[str, Json] = {
     "Error": {
         "type": "object",
@@ -76,14 +78,17 @@ def error_response(description: str) -> Json:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def errors_by_status(comment: str, *, is_open: bool) -> dict[int, list[str]]:
+def errors_by_status(comment: str, *, is_open: bool, permission: str = "") -> dict[int, list[str]]:
     """Return what a comment's "Errors:" part names, such as {404: ["NOT_FOUND: RUN_NOT_FOUND"]}.
 
-    Every method may find its request or its caller's token wrong, so these need not be named.
+    Every method may find its request, its caller's token or their rights wrong, so these need
+    not be named.
     """
     found: dict[int, list[str]] = {400: ["INVALID_ARGUMENT: INVALID_REQUEST, MALFORMED_REQUEST"]}
     if not is_open:
         found[401] = [TOKEN_REASONS]
+        # A key is refused where no permission, and so no scope, is asked for.
+        found[403] = [MEMBER_REASONS if permission else KEY_REASONS]
     for code, reasons in NAMED.findall(comment):
         if code in HTTP_STATUS:
             found.setdefault(HTTP_STATUS[code], []).append(f"{code}: {reasons}")

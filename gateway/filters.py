@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway import guard, typed
 from gateway.descriptors import Descriptors
+from gateway.keys import key_filter
 from gateway.routes import Route
 from gateway.tokens import token_filter
 from gateway.topology import Topology
@@ -21,13 +22,14 @@ def http_filters(
 ) -> list[Json]:
     """Return the filters; `proto_file` is where Envoy finds the descriptor set.
 
-    Strangers are turned away before anything of theirs is buffered; the guard reads the body
-    before the transcoder drops what it does not know; the rate limit comes after the transcoder,
-    so that one bucket counts a method's REST and gRPC calls.
+    Keys are traded for tokens, then strangers are turned away before anything of theirs is
+    buffered; the guard reads the body before the transcoder drops what it does not know; the rate
+    limit comes after the transcoder, so that one bucket counts a method's REST and gRPC calls.
     """
     return [
         _health(topology),
         typed.extension(CORS, "filters.http.cors.v3.Cors"),
+        key_filter(topology),
         token_filter(topology),
         typed.extension(
             BUFFER,

@@ -39,8 +39,9 @@ BY_STATUS = {
     503: (UNAVAILABLE, "UNAVAILABLE", "the service is unavailable; try again"),
     504: (DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the service took too long"),
 }
-# What the token filter says in the response code details: reason, message.
+# What the filters of keys and tokens say in the response code details: reason, message.
 BY_TOKEN_FAILURE = {
+    "ext_authz_denied": ("API_KEY_INVALID", "the API key is unknown, revoked or expired"),
     "Jwt_is_missing": ("TOKEN_MISSING", "this needs a token"),
     "Jwt_is_expired": ("TOKEN_EXPIRED", "the token has expired"),
 }

@@ -24,6 +24,15 @@ IDEMPOTENCY_KEY: Json = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 128},
 }
+ORGANIZATION: Json = {
+    "name": "X-Reelmesh-Org",
+    "in": "header",
+    "required": False,
+    "description": (
+        "The organization to act in; without it the user's personal one, or the API key's own."
+    ),
+    "schema": {"type": "string", "examples": ["org_01k..."]},
+}
 # A comment says "answers 302" where a reply is more than a 200.
 ANSWERS = re.compile(r"\banswers (\d{3})\b")
 
@@ -44,18 +53,22 @@ def openapi_document(descriptors: Descriptors, routes: tuple[Route, ...]) -> Jso
         "components": {
             "schemas": dict(sorted({**schemas.components, **ERROR_SCHEMAS}.items())),
             "securitySchemes": {
-                SECURITY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                SECURITY_SCHEME: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A session's access token (a JWT), or an API key (rmk_...).",
+                }
             },
         },
     }
 
 
 def _tags(descriptors: Descriptors, routes: tuple[Route, ...]) -> list[Json]:
-    services = sorted({route.rpc.service for route in routes})
-    return [
-        {"name": _tag(service), "description": descriptors.comments.get(service, "")}
-        for service in services
-    ]
+    """Give one tag a package, described by all services in it."""
+    comments: dict[str, list[str]] = {}
+    for service in sorted({route.rpc.service for route in routes}):
+        comments.setdefault(_tag(service), []).append(descriptors.comments.get(service, ""))
+    return [{"name": name, "description": "\n\n".join(about)} for name, about in comments.items()]
 
 
 def _tag(service: str) -> str:
@@ -82,7 +95,9 @@ def _operation(route: Route, descriptors: Descriptors, schemas: Schemas) -> Json
         **_reply(route, about, schemas),
         **{
             str(status): error_response("; ".join(reasons))
-            for status, reasons in errors_by_status(errors, is_open=route.is_open).items()
+            for status, reasons in errors_by_status(
+                errors, is_open=route.is_open, permission=route.permission
+            ).items()
         },
         "default": error_response("Any other error."),
     }
@@ -113,6 +128,8 @@ def _parameters(route: Route, descriptors: Descriptors, schemas: Schemas) -> lis
                 "schema": schema,
             }
         )
+    if route.permission and not route.organization_field:
+        parameters.append(ORGANIZATION)
     if route.idempotency_key:
         parameters.append({**IDEMPOTENCY_KEY, "description": route.idempotency_key})
     return parameters

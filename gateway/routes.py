@@ -28,7 +28,8 @@ class Route:
 
     `template` is the path with `{field}` variables; `body` is "*" for the whole message, a field
     name, or empty. `is_open` says that no token is needed; `idempotency_key` what such a header
-    does, or is empty.
+    does, or is empty. `permission` is what the caller must be allowed to do in an organization,
+    and `organization_field` the part of the request that names it; without one a header does.
     """
 
     rpc: Method
@@ -40,6 +41,8 @@ class Route:
     is_idempotent: bool
     idempotency_key: str
     is_stream: bool
+    permission: str = ""
+    organization_field: str = ""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -86,6 +89,7 @@ def _routes_of(method: Method) -> Iterator[Route]:
     options: Any = method.descriptor.options
     if not options.HasExtension(annotations_pb2.http) or not is_public(method):
         return
+    access = _authorization(method)
     rule = options.Extensions[annotations_pb2.http]
     for binding in (rule, *rule.additional_bindings):
         verb = binding.WhichOneof("pattern")
@@ -96,10 +100,12 @@ def _routes_of(method: Method) -> Iterator[Route]:
             verb=verb.upper(),
             template=getattr(binding, verb),
             body=binding.body,
-            is_open=authorization_pb2.CALLER_ANYONE in _authorization(method).callers,
+            is_open=authorization_pb2.CALLER_ANYONE in access.callers,
             is_idempotent=options.idempotency_level in IDEMPOTENT_LEVELS,
             idempotency_key=options.Extensions[idempotency_pb2.idempotency_key],
             is_stream=method.descriptor.server_streaming,
+            permission=access.permission,
+            organization_field=access.organization_field,
         )
 
 

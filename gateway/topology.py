@@ -66,4 +66,6 @@ class Topology:
     allowed_origins: tuple[str, ...] = ("*",)
     access_log: str | None = None
     region: str = "home"
+    # The upstream that hosts the access service.
+    key_part: str = "platform"
     limits: Limits = field(default_factory=Limits)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from gateway import guard, typed
+from gateway.keys import key_rule
 from gateway.local_replies import BY_STATUS
 from gateway.routes import Route
 from gateway.tokens import token_rule
@@ -80,6 +81,7 @@ def _rest_rules(group: list[Route]) -> Iterable[Json]:
             "route": {"cluster": route.part},
             "typed_per_filter_config": {
                 **token_rule(route),
+                **key_rule(route),
                 **guard.rule(route),
                 **({} if route.body else _unbuffered()),
             },
@@ -116,7 +118,7 @@ def _grpc_route(route: Route, limits: Limits) -> Json:
                 "append_action": "ADD_IF_ABSENT",
             }
         ],
-        "typed_per_filter_config": {**token_rule(route), **_unbuffered()},
+        "typed_per_filter_config": {**token_rule(route), **key_rule(route), **_unbuffered()},
     }
     if route.is_stream:
         rule["response_headers_to_add"] = NOT_CACHED
@@ -169,7 +171,10 @@ def _cors(topology: Topology) -> Json:
         "filters.http.cors.v3.CorsPolicy",
         allow_origin_string_match=origins,
         allow_methods="GET, POST, PUT, PATCH, DELETE, OPTIONS",
-        allow_headers="authorization, content-type, idempotency-key, x-request-id, traceparent",
+        allow_headers=(
+            "authorization, content-type, idempotency-key, x-reelmesh-org, x-request-id, "
+            "traceparent"
+        ),
         expose_headers="x-request-id, location, retry-after",
         max_age="600",
     )

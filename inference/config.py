@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from meshkit.config import Environment
 from meshkit.invariants import check_interval
 
+PRICES_VARIABLE: Final = "REELMESH_REGION_PRICES"
+PRICE_MAX: Final = 1000.0
+
 
 @dataclass(frozen=True, slots=True)
 class InferenceSettings:
-    """How long a lease lives without a sign of life, and how often the invariants are checked."""
+    """How long a lease lives without a sign of life, how often invariants are checked, and prices.
+
+    The lease: 2 to 300 seconds. `prices` is what a second of a region's devices costs, relative to
+    the others; a region that is not named costs 1.
+    """
 
     lease_ttl: timedelta
     check_interval: timedelta
+    prices: Mapping[str, float]
 
     @classmethod
     def from_environment(cls, environment: Environment) -> InferenceSettings:
@@ -27,4 +37,24 @@ class InferenceSettings:
                 default=15,
             ),
             check_interval=check_interval(environment, "REELMESH_JOBS_CHECK_SECONDS"),
+            prices=_prices(environment),
         )
+
+
+def _prices(environment: Environment) -> dict[str, float]:
+    prices = {}
+    text = environment.text(PRICES_VARIABLE, default="")
+    for word in filter(None, map(str.strip, text.split(","))):
+        region, _, number = word.partition("=")
+        try:
+            price = float(number)
+        except ValueError:
+            price = -1.0
+        if not region or not 0 <= price <= PRICE_MAX:
+            environment.refuse(
+                PRICES_VARIABLE,
+                f"is wrong: '{word}' is no price; write us-east=1.5 with 0 to {PRICE_MAX:g}",
+            )
+            continue
+        prices[region] = price
+    return prices

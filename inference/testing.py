@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from inference.connectors.messages import job_text
 from inference.connectors.protocol import Completion, Lease, LeaseKey, Offer, Output, Submission
-from inference.scheduler.snapshot import Placement, ReadyJob
+from inference.scheduler.snapshot import Placement, Waiting
 from inference.wiring import SCHEMA, Inference, build
 from meshkit.clock import Ambient
 from meshkit.postgres import Database
@@ -86,23 +86,27 @@ class Bench:
     async def grant(self, *job_ids: UUID, region: str = REGION) -> list[Lease]:
         """Lease these jobs, if they wait, as the scheduler would."""
 
-        def choose(ready: Sequence[ReadyJob]) -> list[Placement]:
-            wanted = [job.job_id for job in ready if job.job_id in job_ids]
+        def choose(waiting: Waiting) -> list[Placement]:
+            wanted = [job.job_id for job in waiting.ready if job.job_id in job_ids]
             return [Placement(job_id, 1, region, "agent-1", "so the test") for job_id in wanted]
 
-        leases = await self.part.leases.place(["shapes"], limit=READY_MAX, choose=choose)
+        leases = await self.part.leases.place(["shapes"], {region}, room=READY_MAX, choose=choose)
         return list(leases.values())
 
-    async def ready(self, *models: str, limit: int = READY_MAX) -> list[UUID]:
-        """Give the jobs that wait for these models, in serving order for each."""
-        shown: list[UUID] = []
+    async def waiting(self, *models: str, room: int = READY_MAX) -> Waiting:
+        """Give what the scheduler sees of the jobs that wait for these models."""
+        seen: list[Waiting] = []
 
-        def choose(ready: Sequence[ReadyJob]) -> list[Placement]:
-            shown.extend(job.job_id for job in ready)
+        def choose(waiting: Waiting) -> list[Placement]:
+            seen.append(waiting)
             return []
 
-        await self.part.leases.place(models, limit=limit, choose=choose)
-        return shown
+        await self.part.leases.place(models, {REGION}, room=room, choose=choose)
+        return seen[0] if seen else Waiting(())
+
+    async def ready(self, *models: str, room: int = READY_MAX) -> list[UUID]:
+        """Give the jobs that wait for these models, by band and then by when they are due."""
+        return [job.job_id for job in (await self.waiting(*models, room=room)).ready]
 
     async def leased(self, key: str = "k", **changes: Any) -> Lease:
         """Queue a job and lease it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +11,7 @@ from typing import Final
 
 from reelmesh.inference.jobs.v1 import jobs_service_pb2_grpc as jobs_grpc
 from reelmesh.inference.regions.v1 import lease_service_pb2_grpc as leases_grpc
+from reelmesh.inference.regions.v1 import regions_service_pb2_grpc as regions_grpc
 
 import inference.jobs
 from inference.config import InferenceSettings
@@ -22,6 +23,8 @@ from inference.jobs.invariants import invariant_check
 from inference.jobs.leasing import LeaseCommands
 from inference.jobs.queries import JobQueries
 from inference.jobs.queue import RegionQueue
+from inference.jobs.region_commands import RegionCommands
+from inference.jobs.regions_servicer import RegionsServicer
 from inference.jobs.servicer import JobsServicer
 from inference.jobs.settlement import Settlement
 from inference.jobs.upkeep import Upkeep
@@ -45,17 +48,20 @@ class Inference:
     commands: JobCommands
     queries: JobQueries
     leases: LeaseCommands
+    regions: RegionCommands
     upkeep: Upkeep
     loop: SchedulerLoop[Lease]
+    prices: Mapping[str, float]
 
     def queue(self, region: str) -> RegionQueue:
         """Give the queue as one region sees it."""
         return RegionQueue(region, self.commands, self.leases, self._take_offer)
 
-    def services(self) -> tuple[Service, Service]:
+    def services(self) -> tuple[Service, ...]:
         """Give the gRPC services."""
         jobs = JobsServicer(self.commands, self.queries)
         leases = LeaseServicer(self.queue)
+        regions = RegionsServicer(self.regions, lambda: self.loop.sightings, self.prices)
         return (
             Service(
                 name="reelmesh.inference.jobs.v1.JobsService",
@@ -66,6 +72,12 @@ class Inference:
                 name="reelmesh.inference.regions.v1.LeaseService",
                 add=lambda server: leases_grpc.add_LeaseServiceServicer_to_server(leases, server),
                 drain=self.loop.drain,
+            ),
+            Service(
+                name="reelmesh.inference.regions.v1.RegionsService",
+                add=lambda server: regions_grpc.add_RegionsServiceServicer_to_server(
+                    regions, server
+                ),
             ),
         )
 
@@ -87,6 +99,7 @@ def build(
     ambient: Ambient,
     lease_ttl: timedelta,
     catalog: Catalog | None = None,
+    prices: Mapping[str, float] | None = None,
 ) -> Inference:
     """Put the part together."""
     hub = JobHub()
@@ -97,8 +110,10 @@ def build(
         commands=JobCommands(database.sessions, ambient, catalog or Catalog(), changes, settlement),
         queries=JobQueries(database.sessions, hub),
         leases=leases,
+        regions=RegionCommands(database.sessions, changes, settlement),
         upkeep=Upkeep(database.sessions, changes, settlement),
-        loop=SchedulerLoop(leases, wakeup, ambient),
+        loop=SchedulerLoop(leases, wakeup, ambient, prices),
+        prices=prices or {},
     )
 
 
@@ -107,7 +122,13 @@ async def open_inference(stack: AsyncExitStack, part: PartContext) -> Sequence[S
     settings = InferenceSettings.from_environment(part.environment)
     database = await part.open_database(stack, SCHEMA, MIGRATIONS, pool_size=POOL_SIZE)
     wakeup = await stack.enter_async_context(Wakeup(part.database_url, "reelmesh_scheduler"))
-    built = build(database, wakeup, ambient=part.ambient, lease_ttl=settings.lease_ttl)
+    built = build(
+        database,
+        wakeup,
+        ambient=part.ambient,
+        lease_ttl=settings.lease_ttl,
+        prices=settings.prices,
+    )
     part.start_outbox(database)
     part.supervisor.start("scheduler", built.loop.run)
     part.supervisor.start("jobs-upkeep", built.upkeep.run)

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 from typing import Protocol
 
 from meshkit.context import UserPrincipal
 
 
+class Decision(enum.Enum):
+    """What an authorizer says of a user who wants to do something in an organization."""
+
+    ALLOWED = enum.auto()
+    # The user belongs to the organization and their role does not suffice.
+    NOT_PERMITTED = enum.auto()
+    # The user does not belong to the organization, or there is none.
+    NOT_A_MEMBER = enum.auto()
+
+
 class Authorizer(Protocol):
     """Decides whether a user may do something in an organization."""
 
-    async def allows(
+    async def decide(
         self, principal: UserPrincipal, permission: str, organization_id: uuid.UUID
-    ) -> bool:
-        """Return whether the user has the permission; an empty one asks for membership."""
+    ) -> Decision:
+        """Judge the user's own part in the organization; an empty permission asks for membership.
+
+        What narrows the rights of a single call, such as the scopes of an API key, is judged by
+        the caller of this.
+        """
         ...
 
 
-class ActiveOrganizationAuthorizer:
-    """Lets a user do everything in the organization that the access token is for."""
+class NoOrganizations:
+    """The authorizer of a part that cannot ask who belongs where: nobody belongs anywhere."""
 
-    async def allows(
+    async def decide(
         self,
-        principal: UserPrincipal,
-        permission: str,  # noqa: ARG002 - every member has every permission here
-        organization_id: uuid.UUID,
-    ) -> bool:
-        """Return whether the organization is the token's."""
-        return principal.organization_id == organization_id
+        principal: UserPrincipal,  # noqa: ARG002 - the answer is the same for all
+        permission: str,  # noqa: ARG002 - as above
+        organization_id: uuid.UUID,  # noqa: ARG002 - as above
+    ) -> Decision:
+        """Return that the user is no member."""
+        return Decision.NOT_A_MEMBER

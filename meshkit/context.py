@@ -16,13 +16,26 @@ class Anonymous:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The key that a program calls with, and what the key is good for at most."""
+
+    key_id: uuid.UUID
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class UserPrincipal:
-    """A signed-in user, acting in one organization."""
+    """A signed-in user, acting in one organization.
+
+    `api_key` is set when a program calls for the user who made the key. A key opens no session;
+    its own id stands in for `session_id` then.
+    """
 
     user_id: uuid.UUID
     session_id: uuid.UUID
     organization_id: uuid.UUID
     is_operator: bool = False
+    api_key: ApiKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

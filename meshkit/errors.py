@@ -97,6 +97,12 @@ class NotAMember(PermissionDenied):
     reason: ClassVar[str] = "NOT_A_MEMBER"
 
 
+class ScopeMissing(PermissionDenied):
+    """The API key was not made for this; metadata `permission` says what it lacks."""
+
+    reason: ClassVar[str] = "SCOPE_MISSING"
+
+
 class CallerNotAllowed(PermissionDenied):
     """The method is not for this kind of caller, or not for this service."""
 

@@ -8,15 +8,17 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from meshkit import telemetry
-from meshkit.authorization import ActiveOrganizationAuthorizer
+from meshkit.authorization import Authorizer, NoOrganizations
 from meshkit.bus import EventBus
 from meshkit.clock import Ambient
 from meshkit.config import Environment, InvalidConfiguration
 from meshkit.errors import Unavailable
+from meshkit.memberships import MembershipAuthorizer
 from meshkit.migrations import upgrade
 from meshkit.object_store import S3ObjectStore, S3Settings
 from meshkit.outbox import OutboxRelay
@@ -29,6 +31,8 @@ from meshkit.tasks import Supervisor
 from meshkit.tokens import DEFAULT_AUDIENCE, DEFAULT_ISSUER, ServiceIdentity, TokenVerifier
 
 BAD_CONFIGURATION_STATUS: Final = 2
+# The part that hosts the organizations service.
+ORGANIZATIONS_PART: Final = "platform"
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _log = logging.getLogger(__name__)
@@ -94,6 +98,12 @@ class PartContext:
     object_store: S3ObjectStore | None
     channels: Mapping[str, MeshChannel]
     probes: list[Probe] = field(default_factory=list)  # Of what the part cannot serve without.
+
+    @cached_property
+    def authorizer(self) -> Authorizer:
+        """Who decides what users may do: organizations, for parts that may call platform."""
+        platform = self.channels.get(ORGANIZATIONS_PART)
+        return NoOrganizations() if platform is None else MembershipAuthorizer.over(platform)
 
     @property
     def objects(self) -> S3ObjectStore:
@@ -192,7 +202,7 @@ async def _serve(
                 settings.server,
                 services,
                 verifier,
-                ActiveOrganizationAuthorizer(),
+                part.authorizer,
                 f"{name}.reelmesh",
                 ambient=part.ambient,
             )

@@ -13,7 +13,7 @@ from typing import Any
 import jwt
 
 from meshkit.clock import Ambient
-from meshkit.context import ServicePrincipal, UserPrincipal
+from meshkit.context import ApiKey, ServicePrincipal, UserPrincipal
 from meshkit.errors import InvalidId, TokenExpired, TokenInvalid
 from meshkit.ids import format_id, parse_id
 from meshkit.keys import Jwk, KeySetFile, public_jwk, read_private_key, service_jwk, thumbprint
@@ -188,14 +188,27 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
 
 def _user_principal(claims: Mapping[str, Any], kid: str) -> UserPrincipal:  # noqa: ARG001 - one signature for all kinds
     try:
+        api_key = _api_key(claims)
         return UserPrincipal(
             user_id=parse_id("usr", str(claims["sub"]), field="sub"),
-            session_id=parse_id("ses", str(claims.get("sid", "")), field="sid"),
+            session_id=(
+                api_key.key_id
+                if api_key is not None
+                else parse_id("ses", str(claims.get("sid", "")), field="sid")
+            ),
             organization_id=parse_id("org", str(claims.get("org", "")), field="org"),
-            is_operator=claims.get("op") is True,
+            is_operator=claims.get("op") is True and api_key is None,
+            api_key=api_key,
         )
     except InvalidId as error:
         raise TokenInvalid("the token's claims are incomplete") from error
+
+
+def _api_key(claims: Mapping[str, Any]) -> ApiKey | None:
+    if "key" not in claims:
+        return None
+    scopes = frozenset(str(claims.get("scope", "")).split())
+    return ApiKey(parse_id("key", str(claims["key"]), field="key"), scopes)
 
 
 def _service_principal(claims: Mapping[str, Any], kid: str) -> ServicePrincipal:
@@ -232,13 +245,13 @@ class AccessTokenSigner:
             "iss": self._issuer,
             "aud": self._audience,
             "sub": format_id("usr", principal.user_id),
-            "sid": format_id("ses", principal.session_id),
+            **_credential(principal),
             "org": format_id("org", principal.organization_id),
             "jti": str(self._ambient.new_id()),
             "iat": issued_at,
             "exp": expires_at,
         }
-        if principal.is_operator:
+        if principal.is_operator and principal.api_key is None:
             claims["op"] = True
         headers = {"typ": USER_TOKEN_TYPE, "kid": self._kid}
         token = jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=headers)
@@ -247,6 +260,16 @@ class AccessTokenSigner:
     def public_jwk(self) -> Jwk:
         """Return the key that verifies these tokens."""
         return public_jwk(self._key.public_key())
+
+
+def _credential(principal: UserPrincipal) -> dict[str, str]:
+    """Return the claims that say what the user called with: a session or an API key."""
+    if principal.api_key is None:
+        return {"sid": format_id("ses", principal.session_id)}
+    return {
+        "key": format_id("key", principal.api_key.key_id),
+        "scope": " ".join(sorted(principal.api_key.scopes)),
+    }
 
 
 class ServiceIdentity:

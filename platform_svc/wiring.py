@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from meshkit.config import Environment
 from meshkit.part import Opener
+from meshkit.peppers import Peppers
+from platform_svc.access import wiring as access
+from platform_svc.access.config import AccessSettings
 from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
 from platform_svc.identity import wiring as identity
 from platform_svc.identity.config import IdentitySettings
+from platform_svc.notifications import wiring as notifications
+from platform_svc.notifications.config import NotificationsSettings
 from platform_svc.organizations import wiring as organizations
 
 
@@ -22,17 +27,17 @@ class Hosted:
 
     open_service: Opener
     read_settings: Callable[[Environment], object] | None = None
-    channels: tuple[str, ...] = ()
+    # Every server asks organizations, wherever it runs, what users may do; in one process it
+    # calls its own address. Identity calls organizations and credits over the same channel.
+    channels: tuple[str, ...] = ("platform",)
     needs_objects: bool = False
 
 
 SERVICES: Mapping[str, Hosted] = {
-    # Identity calls organizations and credits wherever they run, so in one process it calls
-    # its own address.
-    "identity": Hosted(
-        identity.open_service, IdentitySettings.from_environment, channels=("platform",)
-    ),
-    "organizations": Hosted(organizations.open_service),
+    "identity": Hosted(identity.open_service, IdentitySettings.from_environment),
+    "organizations": Hosted(organizations.open_service, Peppers.from_environment),
+    "access": Hosted(access.open_service, AccessSettings.from_environment),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
+    "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }

@@ -18,6 +18,7 @@ FINAL = ROOT / "gen"
 OUTPUT = ROOT / "gen.new"
 INCLUDE = OUTPUT / "include"
 VALIDATE = ROOT.parent / "third_party" / "protovalidate"
+ENVOY = ROOT.parent / "third_party" / "envoy"
 # A module of each package, to find its folder: the packages themselves are namespaces.
 ANCHORS = {"google/api": "http_pb2", "google/rpc": "status_pb2"}
 
@@ -31,7 +32,7 @@ def main() -> int:
     # The transcoder can print error details only if it knows their types.
     extras = ["google/rpc/error_details.proto", "google/rpc/status.proto"]
     protoc_include = str(resources.files("grpc_tools") / "_proto")
-    includes = [f"-I{path}" for path in (ROOT, VALIDATE, INCLUDE, protoc_include)]
+    includes = [f"-I{path}" for path in (ROOT, VALIDATE, ENVOY, INCLUDE, protoc_include)]
     stubs = [
         "protoc",
         *includes,
@@ -43,6 +44,7 @@ def main() -> int:
         f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
         *sources,
         "buf/validate/validate.proto",
+        "envoy_ext_authz/v3/external_auth.proto",
     ]
     descriptors = [
         "protoc",

@@ -28,26 +28,6 @@ def status(data: DataOption = None, *, as_json: JsonOption = False) -> None:
             raise typer.Exit(1)
 
 
-def regions(data: DataOption = None, *, as_json: JsonOption = False) -> None:
-    """List the regions with their Ray addresses, for `ray job submit`."""
-    layout = Layout.at(data)
-    with explained():
-        document = read_status(layout)
-        if as_json:
-            results.print_json(json.dumps(document["regions"]))
-            return
-        table = Table("region", "state", "Ray address", "dashboard", box=None)
-        for one in document["regions"]:
-            table.add_row(one["name"], one["state"], one["ray_address"], one["dashboard_url"])
-        results.print(table)
-        results.print(
-            "To submit jobs: export RAY_AUTH_MODE=token "
-            f"RAY_AUTH_TOKEN_PATH='{layout.secrets / 'ray_token'}'",
-            markup=False,
-            highlight=False,
-        )
-
-
 def _show(document: dict[str, object]) -> None:
     processes = document["processes"]
     assert isinstance(processes, list)

@@ -47,7 +47,10 @@ class Edge:
         listen = os.environ.get(HOST_VARIABLE) or HOST
         return Topology(
             listen=Address(listen, self.port),
-            upstreams=(_upstream(self.parts.platform), _upstream(self.parts.business)),
+            upstreams=tuple(
+                _upstream(part)
+                for part in (self.parts.platform, self.parts.business, self.parts.scheduler)
+            ),
             admin=Address(HOST, self.admin_port),
         )
 
@@ -103,4 +106,5 @@ def envoy_program() -> str:
 
 
 def _upstream(part: Part) -> Upstream:
-    return Upstream(part.name, (Endpoint(Address(HOST, part.port)),))
+    # The part's name in the contracts, which may differ from that of its process.
+    return Upstream(part.service, (Endpoint(Address(HOST, part.port)),))

@@ -48,6 +48,11 @@ class Layout:
         return self.data / "logs"
 
     @property
+    def mail(self) -> Path:
+        """Hold one file for each mail that the platform sent."""
+        return self.data / "mail"
+
+    @property
     def pids(self) -> Path:
         """Hold one file for each running process, with its identity."""
         return self.data / "run"

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from deploy.local.component import Component
+from deploy.local.connector import Connector
 from deploy.local.edge import Edge
 from deploy.local.failures import BadSetting
 from deploy.local.layout import Layout
@@ -119,13 +120,21 @@ class LocalMesh:
             **_trust(secrets),
             **parts.addresses(),
         }
+        connector = Connector.chosen(secrets, ports, nats, postgres)
+        bridges = [connector.component(shared)] if connector else []
+        through = connector.environment() if connector else {}
+        known = {name: shared[name] for name in REGION_SETTINGS}
         self._describe(edge.url, {"postgres": postgres.url, "s3": store.endpoint})
         return [
             *(postgres.component(), store.component(), nats.component()),
-            *parts.components(shared, secrets),
+            *parts.components(shared, secrets, layout.mail),
             edge.component(),
+            *bridges,
             *(r.head() for r in self._regions),
-            *(r.agent({name: shared[name] for name in REGION_SETTINGS}) for r in self._regions),
+            *(
+                r.agent(known | through, bridges[0].name if bridges else None)
+                for r in self._regions
+            ),
         ]
 
     def _describe(self, gateway_url: str, endpoints: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -86,9 +87,17 @@ class Parts:
             "REELMESH_INFERENCE_ADDRESS": self.scheduler.address,
         }
 
-    def components(self, shared: Mapping[str, str], secrets: SecretFiles) -> list[Component]:
-        """Describe the processes."""
-        platform = {"REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key)}
+    def components(
+        self, shared: Mapping[str, str], secrets: SecretFiles, mail: Path
+    ) -> list[Component]:
+        """Describe the processes; mails land in the folder `mail`, unless told otherwise."""
+        platform = {
+            "REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key),
+            "REELMESH_IDENTITY_KEYS_FILE": str(secrets.identity_keys),
+            "REELMESH_MAIL_FOLDER": str(mail),
+            "REELMESH_OPERATORS_FILE": str(secrets.operators),
+            "REELMESH_PEPPER_FILE": str(secrets.pepper),
+        }
         return [
             self.platform.component({**shared, **platform}, secrets),
             self.business.component(shared, secrets),

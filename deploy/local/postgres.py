@@ -61,6 +61,12 @@ class Postgres:
         return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
+    def url_with_password(self) -> str:
+        """Give the URL for those who read it from a file; to be written nowhere else."""
+        password = self.secrets.postgres_password.read_text()
+        return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
     def _folder(self) -> Path:
         return self.layout.data / NAME
 

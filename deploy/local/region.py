@@ -127,8 +127,11 @@ class Region:
             first_starts_max=HEAD_STARTS_MAX,
         )
 
-    def agent(self, shared: Mapping[str, str]) -> Component:
-        """Describe the agent; `shared` are what it may know of the platform's settings."""
+    def agent(self, shared: Mapping[str, str], connector: str | None = None) -> Component:
+        """Describe the agent; `shared` are what it may know of the platform's settings.
+
+        `connector` is the process that the region's calls go through, if any.
+        """
         return Component(
             name=self.processes[1],
             version=version_of("reelmesh"),
@@ -146,7 +149,7 @@ class Region:
                 "REELMESH_DEVICE": os.environ.get("REELMESH_DEVICE", "cpu"),
             },
             check=self._check_agent,
-            needs=(self.processes[0], "scheduler", "seaweedfs"),
+            needs=(self.processes[0], connector or "scheduler", "seaweedfs"),
             # A driver cannot go on with another cluster than the one that it joined.
             follows=(self.processes[0],),
             grace_seconds=AGENT_GRACE_SECONDS,
@@ -157,14 +160,15 @@ class Region:
         token = self.secrets.ray_token.read_text()
         headers = {"authorization": f"Bearer {token}"}
         agent = f"http://{self.node_ip}:{self.ports['dashboard-agent-listen-port']}"
-        await _demand_ok(f"{self.dashboard_url}/api/gcs_healthz", headers)
-        await _demand_ok(f"{agent}/api/local_raylet_healthz", headers)
+        await demand_ok(f"{self.dashboard_url}/api/gcs_healthz", headers)
+        await demand_ok(f"{agent}/api/local_raylet_healthz", headers)
 
     async def _check_agent(self) -> None:
-        await _demand_ok(f"http://127.0.0.1:{self.metrics_port}/healthz", {})
+        await demand_ok(f"http://127.0.0.1:{self.metrics_port}/healthz", {})
 
 
-async def _demand_ok(url: str, headers: Mapping[str, str]) -> None:
+async def demand_ok(url: str, headers: Mapping[str, str]) -> None:
+    """Demand that a GET is answered with success."""
     async with httpx.AsyncClient(timeout=HEALTH_SECONDS, trust_env=False) as client:
         try:
             answer = await client.get(url, headers=headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from meshkit.keys import (
     write_key_set,
 )
 
-SERVICES: Final = ("platform", "business", "inference")
+SERVICES: Final = ("platform", "business", "inference", "inbound")
 PASSWORD_BYTES: Final = 24
+IDENTITY_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class SecretFiles:
         return self.folder / "jwt_private.pem"
 
     @property
+    def identity_keys(self) -> Path:
+        """Encrypt what identity must read again, such as the secrets of authenticators."""
+        return self.folder / "identity_keys"
+
+    @property
     def jwks(self) -> Path:
         """Verify access tokens of users."""
         return self.folder / "jwks.json"
@@ -41,6 +48,11 @@ class SecretFiles:
     def service_jwks(self) -> Path:
         """Verify tokens between services."""
         return self.folder / "service_jwks.json"
+
+    @property
+    def operators(self) -> Path:
+        """Name the users who operate the platform, one id a line."""
+        return self.folder / "operators"
 
     @property
     def s3_access_key(self) -> Path:
@@ -63,6 +75,11 @@ class SecretFiles:
         return self.folder / "nats_password"
 
     @property
+    def pepper(self) -> Path:
+        """Hash API keys and the tokens of invitations."""
+        return self.folder / "pepper"
+
+    @property
     def ray_token(self) -> Path:
         """Open the Ray clusters, which run any code that is sent to them."""
         return self.folder / "ray_token"
@@ -77,10 +94,13 @@ def ensure_secrets(folder: Path, regions: Sequence[str]) -> SecretFiles:
     files = SecretFiles(folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for path in (files.postgres_password, files.nats_password, files.ray_token):
+    for path in (files.postgres_password, files.nats_password, files.ray_token, files.pepper):
         _ensure_text(path, secrets.token_hex(PASSWORD_BYTES))
+    _ensure_text(files.operators, "# Ids of the users who operate this platform, one a line.\n")
     _ensure_text(files.s3_access_key, secrets.token_hex(10).upper())
     _ensure_text(files.s3_secret_key, secrets.token_urlsafe(PASSWORD_BYTES))
+    identity_key = base64.urlsafe_b64encode(secrets.token_bytes(IDENTITY_KEY_BYTES))
+    _ensure_text(files.identity_keys, identity_key.decode())
     _ensure_key(files.jwt_private_key)
     signing = read_private_key(files.jwt_private_key).public_key()
     write_key_set(files.jwks, [public_jwk(signing)])

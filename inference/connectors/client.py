@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
 from reelmesh.inference.regions.v1 import lease_service_pb2 as pb
@@ -20,7 +20,9 @@ from inference.connectors.protocol import (
     Offer,
     Verdict,
 )
-from meshkit.stubs import MeshChannel, RemoteError
+from meshkit.stubs import RemoteError
+
+StubT = TypeVar("StubT")
 
 # The reply of a long poll needs time to travel after the wait is over.
 TRAVEL_SECONDS: Final = 10.0
@@ -41,10 +43,18 @@ class SchedulerAway(Exception):
     """The scheduler did not answer; whether it heard the call is unknown."""
 
 
+class StubSource(Protocol):
+    """What gives stubs: a gRPC channel, or one that goes through a message broker."""
+
+    def stub(self, stub_class: Callable[[Any], StubT]) -> StubT:
+        """Return a generated stub whose calls go this way."""
+        ...
+
+
 class LeaseClient:
     """The consumer side of the connector over a channel that calls as the region."""
 
-    def __init__(self, channel: MeshChannel) -> None:
+    def __init__(self, channel: StubSource) -> None:
         stub = channel.stub(pb_grpc.LeaseServiceStub)
         self._stub = cast("pb_grpc.LeaseServiceAsyncStub", stub)
 

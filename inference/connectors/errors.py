@@ -28,3 +28,13 @@ class WrongRegion(PermissionDenied):
 
     def __init__(self, *, caller: str, region: str) -> None:
         super().__init__("a region may only speak for itself", caller=caller, region=region)
+
+
+class RegionNotFound(ServiceError):
+    """No region of this name has asked for work yet."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.NOT_FOUND
+    reason: ClassVar[str] = "REGION_NOT_FOUND"
+
+    def __init__(self, region: str) -> None:
+        super().__init__("no such region", region=region)

@@ -38,6 +38,7 @@ class Submission:
     start_deadline: datetime | None = None
     attempts_max: int = 5
     traceparent: str = ""
+    regions: tuple[str, ...] = ()  # That the job may run in; none means all.
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Job:
 def fingerprint(submission: Submission) -> bytes:
     """Give the SHA-256 of what a key stands for; numbers that are equal count as the same."""
     deadline = submission.start_deadline
-    facts = {
+    facts: dict[str, Any] = {
         "model": submission.model,
         "task": submission.task,
         "inputs": _plain(submission.inputs),
@@ -68,6 +68,8 @@ def fingerprint(submission: Submission) -> bytes:
         "start_deadline": None if deadline is None else deadline.isoformat(),
         "attempts_max": submission.attempts_max,
     }
+    if submission.regions:  # Left out otherwise, as it was before jobs could name regions.
+        facts["regions"] = sorted(set(submission.regions))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -19,11 +19,11 @@ from inference.jobs.metrics import CLAIM_SECONDS, STALE
 from inference.jobs.settlement import Settlement
 from inference.jobs.state import Event, State
 from inference.jobs.store import Ending, HeldLease, JobStore
-from inference.scheduler.snapshot import Placement, ReadyJob
+from inference.scheduler.snapshot import Placement, Waiting
 
 logger = logging.getLogger(__name__)
 
-Choose = Callable[[Sequence[ReadyJob]], Sequence[Placement]]
+Choose = Callable[[Waiting], Sequence[Placement]]
 
 ABANDONED: Final = "NOBODY_TO_RECEIVE"
 
@@ -36,11 +36,13 @@ class LeaseCommands:
     changes: Changes
     settlement: Settlement
     lease_ttl: timedelta
+    # Regions that are stored already, so that each is written once in the life of a process.
+    known_regions: set[str] = field(default_factory=set)
 
     async def place(
-        self, models: Sequence[str], *, limit: int, choose: Choose
+        self, models: Sequence[str], regions: Collection[str], *, room: int, choose: Choose
     ) -> Mapping[uuid.UUID, Lease]:
-        """Show the first waiting jobs of each model and lease those that are chosen.
+        """Show what waits for these models and how the regions stand; lease what is chosen.
 
         Each lease has its job's next fence; jobs that somebody else took meanwhile are missing.
         Reading and claiming are one transaction for the time that it saves, not for safety.
@@ -48,13 +50,16 @@ class LeaseCommands:
         async with self.sessions.begin() as session:
             store = JobStore(session)
             await store.pin_plans()
-            ready = await store.ready(models, limit)
-            placements = choose(ready) if ready else ()
-            if not placements:
-                return {}
-            with CLAIM_SECONDS.time():
-                leases = await store.claim(placements, self.lease_ttl)
-            self.changes.announce(session, list(leases))
+            if not self.known_regions.issuperset(regions):
+                await store.add_regions(regions)
+            waiting = await store.waiting(models, sorted(regions), room)
+            placements = choose(waiting) if waiting.ready else ()
+            leases: dict[uuid.UUID, Lease] = {}
+            if placements:
+                with CLAIM_SECONDS.time():
+                    leases = await store.claim(placements, self.lease_ttl)
+                self.changes.announce(session, list(leases))
+        self.known_regions.update(regions)
         return leases
 
     async def hand_back(self, leases: Sequence[Lease]) -> None:

@@ -42,6 +42,7 @@ def submission(message: pb.SubmitJobRequest, traceparent: str) -> Submission:
         start_deadline=_moment(deadline) if message.HasField("start_deadline") else None,
         attempts_max=message.attempts_max or ATTEMPTS_MAX_DEFAULT,
         traceparent=traceparent,
+        regions=tuple(message.regions),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,14 @@ from inference.connectors.protocol import Beat, Lease, LeaseKey, Output, Submiss
 from inference.jobs import statements
 from inference.jobs.job import Job, JobFailure
 from inference.jobs.state import State
-from inference.scheduler.snapshot import Placement, ReadyJob
+from inference.scheduler.cost import cost_seconds
+from inference.scheduler.settings import due_after
+from inference.scheduler.snapshot import Placement, ReadyJob, RegionLoad, Shares, Waiting
+
+# Lanes that one decision looks at; with more, the rest is served by the share for late jobs.
+LANES_MAX: Final = 1000
+# Jobs that each lane shows at least, and each queue of those that are due first.
+EACH_MIN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,9 @@ PROMOTE: Final = text(statements.PROMOTE)
 REQUEST_CANCEL: Final = text(statements.REQUEST_CANCEL)
 FIND_OUTCOME: Final = text(statements.FIND_OUTCOME)
 DEPTHS: Final = text(statements.DEPTHS)
+REGION_LOADS: Final = text(statements.REGION_LOADS)
+ADD_REGIONS: Final = text(statements.ADD_REGIONS)
+FORGET_CLOCKS: Final = text(statements.FORGET_CLOCKS)
 PIN_PLANS: Final = text(statements.PIN_PLANS)
 
 
@@ -100,6 +110,9 @@ class JobStore:
         """Record and queue a job; False when the tenant used the key before."""
         values = asdict(submission) | {"id": job_id, "fingerprint": fingerprint}
         values["inputs"] = json.dumps(submission.inputs)
+        values["regions"] = _region_text(submission.regions)
+        values["cost_seconds"] = cost_seconds(submission.inputs, submission.count)
+        values["patience"] = due_after(submission.band)
         return bool(await self._rows(SUBMIT, **values))
 
     async def find_by_key(self, tenant_id: str, key: str) -> tuple[uuid.UUID, bytes] | None:
@@ -112,12 +125,25 @@ class JobStore:
         rows = await self._rows(READ, job_id=job_id)
         return _job(rows[0]) if rows else None
 
-    async def ready(self, models: Sequence[str], limit: int) -> list[ReadyJob]:
-        """Give the first jobs of each model's queue."""
-        rows = await self._rows(READY, models=list(models), limit=limit)
-        return [
-            ReadyJob(r.job_id, r.queue, r.tenant_id, r.band, r.vt, r.start_deadline) for r in rows
-        ]
+    async def waiting(self, models: Sequence[str], regions: Sequence[str], room: int) -> Waiting:
+        """Give what the scheduler decides on, for this much room for these models."""
+        rows = await self._rows(
+            READY, models=list(models), room=room, lanes_max=LANES_MAX, each_min=EACH_MIN
+        )
+        if not rows:
+            return Waiting(())
+        names = sorted(set(regions))
+        loads = {r.name: _load(r) for r in await self._rows(REGION_LOADS, names=names)}
+        shares = Shares(
+            clocks={(r.band, r.tenant_id): r.clock for r in rows if r.clock is not None},
+            floors={r.band: r.floor for r in rows if r.floor is not None},
+            owed_seconds=rows[0].owed or 0.0,
+        )
+        return Waiting(tuple(_ready(row) for row in rows), loads, shares)
+
+    async def add_regions(self, names: Collection[str]) -> None:
+        """Make regions known, as open; those that are known stay as they are."""
+        await self._session.execute(ADD_REGIONS, {"names": sorted(names)})
 
     async def claim(
         self, placements: Sequence[Placement], ttl: timedelta
@@ -129,6 +155,11 @@ class JobStore:
             regions=[p.region for p in placements],
             agents=[p.agent_id for p in placements],
             reasons=[p.reason for p in placements],
+            bands=[p.charge.band for p in placements],
+            tenants=[p.charge.tenant_id for p in placements],
+            clocks=[p.charge.clock for p in placements],
+            floors=[p.charge.floor for p in placements],
+            owed=placements[-1].charge.owed_seconds_after,
             ttl=ttl,
         )
         return {row.job_id: _lease(row) for row in rows}
@@ -230,6 +261,10 @@ class JobStore:
             return None
         return rows[0].fence, State(rows[0].state), _outputs(rows[0].outputs)
 
+    async def forget_clocks(self, catch_up_seconds: float) -> None:
+        """Forget the tenants whose clock lies further than this below its band's floor."""
+        await self._session.execute(FORGET_CLOCKS, {"catch_up_seconds": catch_up_seconds})
+
     async def depths(self) -> Depths:
         """Count what waits and runs."""
         row = (await self._rows(DEPTHS))[0]
@@ -262,6 +297,28 @@ def _waiting(row: Row[Any]) -> HeldLease:
         step=0,
         steps=0,
     )
+
+
+def _ready(row: Row[Any]) -> ReadyJob:
+    return ReadyJob(
+        job_id=row.job_id,
+        model=row.queue,
+        tenant_id=row.tenant_id,
+        band=row.band,
+        order=row.vt,
+        start_deadline=row.start_deadline,
+        weight=row.weight,
+        cost_seconds=row.cost_seconds,
+        regions=frozenset(row.regions.split(",")) if row.regions else frozenset(),
+    )
+
+
+def _load(row: Row[Any]) -> RegionLoad:
+    return RegionLoad(row.state == "active", row.backlog_seconds, row.running)
+
+
+def _region_text(regions: Collection[str]) -> str:
+    return ",".join(sorted(set(regions)))
 
 
 def _lease(row: Row[Any]) -> Lease:

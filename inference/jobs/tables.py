@@ -40,7 +40,10 @@ class Base(DeclarativeBase):
 
 
 class JobRow(Base):
-    """The immutable request; `vt` orders it within its band (here: microseconds of submission).
+    """The immutable request; `vt` orders a tenant's jobs: when it is due, in microseconds.
+
+    `cost_seconds` is the predicted time on a device. `regions` names those that the job may run
+    in, sorted, with commas; empty means every region.
 
     `inputs` is JSON and not JSONB, because JSONB refuses texts that hold a NUL.
     """
@@ -67,27 +70,37 @@ class JobRow(Base):
     attempts_max: Mapped[int] = mapped_column(Integer)
     traceparent: Mapped[str]
     created_at: Mapped[datetime]
+    cost_seconds: Mapped[float] = mapped_column(Double, server_default="1")
+    regions: Mapped[str] = mapped_column(server_default="")
 
 
 class ReadyRow(Base):
-    """A job that may be claimed; the primary key is the serving order of a model's queue."""
+    """A job that may be claimed.
+
+    A lane is what equal jobs of a tenant wait in: one queue (a model), band and set of regions.
+    """
 
     __tablename__ = "ready"
     __table_args__ = (
         UniqueConstraint("job_id"),
+        Index("ix_ready_due", "queue", "vt", "job_id"),
+        Index("ix_ready_lane", "queue", "band", "tenant_id", "regions", "vt", "job_id"),
         Index(None, "start_deadline", postgresql_where=text("start_deadline IS NOT NULL")),
         {"postgresql_with": QUEUE},
     )
 
-    queue: Mapped[str] = mapped_column(primary_key=True)
-    band: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
-    vt: Mapped[int] = mapped_column(primary_key=True)
+    queue: Mapped[str]
+    band: Mapped[int] = mapped_column(SmallInteger)
+    vt: Mapped[int]
     job_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     tenant_id: Mapped[str]
     fence: Mapped[int] = mapped_column(Integer)
     attempts: Mapped[int] = mapped_column(Integer)
     last_region: Mapped[str]
     start_deadline: Mapped[datetime | None]
+    weight: Mapped[float] = mapped_column(Double, server_default="1")
+    cost_seconds: Mapped[float] = mapped_column(Double, server_default="1")
+    regions: Mapped[str] = mapped_column(server_default="")
 
 
 class ScheduledRow(Base):
@@ -125,6 +138,36 @@ class LeaseRow(Base):
     started_at: Mapped[datetime | None]
     step: Mapped[int] = mapped_column(Integer)
     steps: Mapped[int] = mapped_column(Integer)
+    cost_seconds: Mapped[float] = mapped_column(Double, server_default="0")
+
+
+class ShareClockRow(Base):
+    """The virtual time of a tenant in a band; without a tenant, the floor of the band.
+
+    Band -1 holds what the share for late jobs has saved up.
+    """
+
+    __tablename__ = "share_clock"
+    __table_args__ = ({"postgresql_with": HOT},)
+
+    band: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(primary_key=True)
+    vt: Mapped[float] = mapped_column(Double)
+
+
+class RegionRow(Base):
+    """A region that has asked for work at least once, and whether it gets any."""
+
+    __tablename__ = "region"
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'cordoned', 'draining')", "state_known"),
+    )
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    note: Mapped[str]
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime]
 
 
 class OutcomeRow(Base):

@@ -15,6 +15,7 @@ from inference.jobs.metrics import LIVE_LEASES, READY_JOBS, SCHEDULED_JOBS
 from inference.jobs.settlement import Settlement
 from inference.jobs.state import Event
 from inference.jobs.store import Ending, JobStore
+from inference.scheduler.settings import SETTINGS
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ class Upkeep:
             pass
         while await self.promote() == BATCH_MAX:
             pass
+        async with self.sessions.begin() as session:
+            await JobStore(session).forget_clocks(SETTINGS.catch_up_seconds)
         await self._measure()
 
     async def expire_leases(self) -> int:

@@ -18,6 +18,7 @@ from inference.connectors.client import LeaseClient
 from inference.models.catalog import Catalog, ModelEntry
 from inference.models.publishing import publish
 from inference.regions.cluster import RayWorkers, connect
+from inference.regions.connecting import open_connector
 from inference.regions.dispatch import Dispatcher
 from inference.regions.health import health_endpoint
 from inference.regions.settings import REPLICA_VARIABLES, RegionSettings
@@ -25,8 +26,6 @@ from meshkit import telemetry
 from meshkit.clock import Ambient
 from meshkit.config import Environment, InvalidConfiguration
 from meshkit.object_store import S3ObjectStore, StoreUnavailable
-from meshkit.stubs import MeshChannel
-from meshkit.tokens import ServiceIdentity
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +56,7 @@ class Agent:
             await self._publish(await stack.enter_async_context(S3ObjectStore(replica.s3)))
             await self._connect()
             await self._workers.open()
-            identity = ServiceIdentity(f"region:{replica.region}", replica.service_key_file)
-            channel = await stack.enter_async_context(
-                MeshChannel(replica.scheduler_address, identity)
-            )
-            await self._work(LeaseClient(channel))
+            await self._work(await open_connector(stack, replica))
 
     def problem(self) -> str | None:
         """Say why the region takes no work, or give None."""

@@ -12,20 +12,18 @@ from typing import Final
 
 from reelmesh.inference.regions.v1 import lease_service_pb2 as pb
 
-from inference.connectors.client import LeaseClient
 from inference.connectors.messages import job_text, lease_of
 from inference.models.caching import ModelCache
 from inference.models.catalog import ModelEntry
 from inference.pipelines.loading import load_pipeline
 from inference.pipelines.protocol import Pipeline
+from inference.regions.connecting import open_connector
 from inference.regions.execution import JobRunner
 from inference.regions.settings import ReplicaSettings
 from inference.regions.warming import warm
 from meshkit.config import Environment
 from meshkit.context import CallContext, enter
 from meshkit.object_store import S3ObjectStore
-from meshkit.stubs import MeshChannel
-from meshkit.tokens import ServiceIdentity
 
 STARTED: Final = "started"
 # The health check kills a replica whose pipeline makes no step for so long.
@@ -50,14 +48,11 @@ class PictureReplica:
         environment.finish()
         self._stack = AsyncExitStack()
         store = await self._stack.enter_async_context(S3ObjectStore(settings.s3))
-        identity = ServiceIdentity(f"region:{settings.region}", settings.service_key_file)
-        channel = await self._stack.enter_async_context(
-            MeshChannel(settings.scheduler_address, identity, timeout_seconds=CALL_SECONDS_MAX)
-        )
+        connector = await open_connector(self._stack, settings, timeout_seconds=CALL_SECONDS_MAX)
         self._runner = JobRunner(
             await _load(settings, entry, store),
             store,
-            LeaseClient(channel),
+            connector,
             beat_seconds=settings.beat_seconds,
             step_seconds=settings.step_seconds,
         )

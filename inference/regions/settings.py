@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from inference.connectors.brokers.settings import optional_broker_url
 from meshkit.config import Environment
 from meshkit.object_store import S3Settings
 
@@ -21,6 +22,7 @@ REPLICA_VARIABLES: Final = (
     "REELMESH_PIPELINE_FAMILY",
     "REELMESH_MODELS_DIR",
     "REELMESH_INFERENCE_ADDRESS",
+    "REELMESH_CONNECTOR_URL_FILE",
     "REELMESH_SERVICE_KEY_FILE",
     "REELMESH_LEASE_SECONDS",
     "REELMESH_STEP_SECONDS_MIN",
@@ -34,7 +36,8 @@ class ReplicaSettings:
 
     A replica reads it from the variables of its region, which name secret files and hold no
     secrets, so none travels through the cluster. `family` replaces the pipeline family of every
-    model, or is empty. `step_seconds` slows each step down for rehearsals of failures.
+    model, or is empty. `step_seconds` slows each step down for rehearsals of failures. With a
+    `broker_url` the region reaches the scheduler through that message broker and not by gRPC.
     """
 
     region: str
@@ -42,6 +45,7 @@ class ReplicaSettings:
     family: str
     models_folder: Path
     scheduler_address: str
+    broker_url: str | None
     service_key_file: Path
     s3: S3Settings
     beat_seconds: float
@@ -54,12 +58,17 @@ class ReplicaSettings:
             "REELMESH_LEASE_SECONDS", minimum=2, maximum=300, default=LEASE_SECONDS_DEFAULT
         )
         family = environment.choice("REELMESH_PIPELINE_FAMILY", choices=FAMILIES, default="")
+        broker_url = optional_broker_url(environment, "REELMESH_CONNECTOR_URL_FILE")
         return cls(
             region=environment.text("REELMESH_REGION"),
             device=environment.choice("REELMESH_DEVICE", choices=("cpu", "cuda"), default="cpu"),
             family=family,
             models_folder=environment.path("REELMESH_MODELS_DIR", must_exist=False),
-            scheduler_address=environment.text("REELMESH_INFERENCE_ADDRESS"),
+            # Only who dials the scheduler must know where it is.
+            scheduler_address=environment.text("REELMESH_INFERENCE_ADDRESS", default="")
+            if broker_url
+            else environment.text("REELMESH_INFERENCE_ADDRESS"),
+            broker_url=broker_url,
             service_key_file=environment.path("REELMESH_SERVICE_KEY_FILE"),
             s3=S3Settings.from_environment(environment),
             beat_seconds=lease.total_seconds() / SIGNS_PER_LEASE,

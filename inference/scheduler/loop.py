@@ -11,14 +11,15 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 from prometheus_client import Counter, Histogram
 
 from inference.scheduler.policy import decide
-from inference.scheduler.snapshot import Placement, ReadyJob, RegionDemand, Snapshot
+from inference.scheduler.snapshot import Placement, RegionDemand, Snapshot, Waiting
 from meshkit.clock import Ambient
 
 L = TypeVar("L")
@@ -36,16 +37,16 @@ ROUND_SECONDS = Histogram(
 PLACEMENTS = Counter("reelmesh_scheduler_placements_total", "Jobs placed", ["region"])
 
 
-Choose = Callable[[Sequence[ReadyJob]], Sequence[Placement]]
+Choose = Callable[[Waiting], Sequence[Placement]]
 
 
 class Backlog(Protocol[L]):
     """Where jobs wait; the scheduler knows nothing else of them."""
 
     async def place(
-        self, models: Sequence[str], *, limit: int, choose: Choose
+        self, models: Sequence[str], regions: Collection[str], *, room: int, choose: Choose
     ) -> Mapping[uuid.UUID, L]:
-        """Show the first `limit` waiting jobs of each model and lease those that are chosen.
+        """Show what waits for these models and how the regions stand; lease what is chosen.
 
         A job that is gone by then is missing from the answer. Without a waiting job nothing is
         chosen from.
@@ -69,6 +70,16 @@ class Alarm(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a region said of itself when it last asked for work."""
+
+    at: datetime
+    agent_id: str
+    models: frozenset[str]
+    warm_models: frozenset[str]
+
+
 @dataclass(slots=True)
 class _Parked(Generic[L]):
     demand: RegionDemand
@@ -84,11 +95,19 @@ class _Parked(Generic[L]):
 class SchedulerLoop(Generic[L]):
     """Parks the regions' offers and grants them work as it comes."""
 
-    def __init__(self, backlog: Backlog[L], alarm: Alarm, ambient: Ambient) -> None:
+    def __init__(
+        self,
+        backlog: Backlog[L],
+        alarm: Alarm,
+        ambient: Ambient,
+        prices: Mapping[str, float] | None = None,
+    ) -> None:
         self._backlog = backlog
         self._alarm = alarm
         self._ambient = ambient
+        self._prices = prices or {}
         self._ids = itertools.count(1)
+        self.sightings: dict[str, Sighting] = {}
         self._parked: dict[int, _Parked[L]] = {}
         self._is_draining = False
 
@@ -121,7 +140,11 @@ class SchedulerLoop(Generic[L]):
         """Offer to take up to `capacity` jobs; gives the leases, or none after the wait."""
         if self._is_draining:
             return ()
-        demand = RegionDemand(next(self._ids), region, agent_id, capacity, models, warm_models)
+        price = self._prices.get(region, 1.0)
+        demand = RegionDemand(
+            next(self._ids), region, agent_id, capacity, models, warm_models, price
+        )
+        self.sightings[region] = Sighting(self._ambient.now(), agent_id, models, warm_models)
         parked = _Parked[L](demand, patient=wait_seconds > 0)
         self._parked[demand.demand_id] = parked
         self._alarm.notify()
@@ -143,12 +166,14 @@ class SchedulerLoop(Generic[L]):
             return False
         begin = time.monotonic()
         room = sum(parked.demand.capacity for parked in self._parked.values())
+        regions = {parked.demand.region for parked in self._parked.values()}
         placements: list[Placement] = []
         in_hand: dict[int, _Parked[L]] = {}
 
-        def choose(ready: Sequence[ReadyJob]) -> Sequence[Placement]:
+        def choose(waiting: Waiting) -> Sequence[Placement]:
             demands = tuple(parked.demand for parked in self._parked.values())
-            placements.extend(decide(Snapshot(tuple(ready), demands), self._ambient.now()))
+            snapshot = Snapshot(waiting.ready, demands, waiting.regions, waiting.shares)
+            placements.extend(decide(snapshot, self._ambient.now()))
             for placement in placements:
                 if placement.demand_id not in in_hand:
                     in_hand[placement.demand_id] = self._parked.pop(placement.demand_id)
@@ -156,7 +181,7 @@ class SchedulerLoop(Generic[L]):
 
         leases: Mapping[uuid.UUID, L] = {}
         try:
-            leases = await self._backlog.place(sorted(wanted), limit=room, choose=choose)
+            leases = await self._backlog.place(sorted(wanted), regions, room=room, choose=choose)
         finally:
             # Also when the backlog failed: then every offer is parked again.
             orphaned: list[L] = []

@@ -11,9 +11,15 @@ from reelmesh.common.v1.authorization_pb2 import (
     CALLER_USER,
 )
 
-from meshkit.authorization import Authorizer
+from meshkit.authorization import Authorizer, Decision
 from meshkit.context import ServicePrincipal, UserPrincipal
-from meshkit.errors import CallerNotAllowed, NotAMember, PermissionDenied, TokenMissing
+from meshkit.errors import (
+    CallerNotAllowed,
+    NotAMember,
+    PermissionDenied,
+    ScopeMissing,
+    TokenMissing,
+)
 from meshkit.ids import parse_id
 from meshkit.interceptors.call import Proceed, ServedCall
 
@@ -47,14 +53,28 @@ class Authorization:
             return
         if not policy.allows(CALLER_USER):
             raise CallerNotAllowed("this is not for users", method=policy.name)
+        _check_key(call, user)
         if not policy.permission and not policy.organization_field:
             return
         organization_id = _organization(call, user)
-        if await self._authorizer.allows(user, policy.permission, organization_id):
-            return
-        if organization_id != user.organization_id:
-            raise NotAMember("you do not belong to this organization")
-        raise PermissionDenied("you may not do this", permission=policy.permission)
+        if user.api_key is not None and organization_id != user.organization_id:
+            raise NotAMember("the API key is for another organization")
+        match await self._authorizer.decide(user, policy.permission, organization_id):
+            case Decision.NOT_A_MEMBER:
+                raise NotAMember("you do not belong to this organization")
+            case Decision.NOT_PERMITTED:
+                raise PermissionDenied("you may not do this", permission=policy.permission)
+
+
+def _check_key(call: ServedCall, user: UserPrincipal) -> None:
+    """Hold an API key to its scopes; what declares no permission is for people only."""
+    if user.api_key is None:
+        return
+    permission = call.policy.permission
+    if not permission:
+        raise CallerNotAllowed("this is not for API keys", method=call.policy.name)
+    if permission not in user.api_key.scopes:
+        raise ScopeMissing("the API key lacks the scope for this", permission=permission)
 
 
 def _organization(call: ServedCall, user: UserPrincipal) -> UUID:

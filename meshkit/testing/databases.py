@@ -73,9 +73,24 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             cwd="/",
         )
+        await self.resume()
+
+    def halt(self) -> None:
+        """Stop the server and keep its data."""
+        if self._process is not None:
+            self._process.send_signal(2)  # SIGINT: fast shutdown, which drops open connections.
+            processes.stop(self._process)
+
+    async def resume(self) -> None:
+        """Start a server that has its data, and wait until it answers."""
+        binaries, user = _binaries(self.folder)
         options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         self._process = processes.start(
-            [str(binaries / "postgres"), "-D", str(data), "-k", str(self.folder), *options],
+            [
+                str(binaries / "postgres"),
+                *("-D", str(self.folder / "data"), "-k", str(self.folder)),
+                *options,
+            ],
             self.folder / "log",
             user=user,
         )
@@ -87,9 +102,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         """Stop the server and delete its data."""
-        if self._process is not None:
-            self._process.send_signal(2)  # SIGINT: fast shutdown, which drops open connections.
-            processes.stop(self._process)
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     async def _answers(self) -> bool:

@@ -12,7 +12,7 @@ from meshkit.context import UserPrincipal
 from meshkit.keys import create_private_key, public_jwk, service_jwk, write_key_set
 from meshkit.tokens import AccessTokenSigner, ServiceIdentity, TokenVerifier
 
-SERVICE_NAMES = ("platform", "business", "inference", "region:us-east")
+SERVICE_NAMES = ("platform", "business", "inference", "inbound", "region:us-east")
 TOKEN_LIFETIME = timedelta(minutes=5)
 
 USER = UserPrincipal(

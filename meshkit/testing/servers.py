@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from opentelemetry import trace
 
-from meshkit.authorization import ActiveOrganizationAuthorizer, Authorizer
+from meshkit.authorization import Authorizer
 from meshkit.clock import Ambient
 from meshkit.context import UserPrincipal
 from meshkit.server import MeshServer, ServerSettings, Service
 from meshkit.stubs import MeshChannel
+from meshkit.testing.authorization import ActiveOrganizationAuthorizer
 from meshkit.testing.fakes import FakeServicer
 from meshkit.testing.identity import USER, TestIdentity
 

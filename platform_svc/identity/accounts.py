@@ -19,6 +19,8 @@ class User:
     display_name: str
     personal_org_id: uuid.UUID
     created_at: datetime
+    email_verified_at: datetime | None = None
+    two_step_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
-from meshkit.context import UserPrincipal
 from meshkit.errors import IdempotencyKeyReused
-from meshkit.tokens import AccessTokenSigner
 from platform_svc.identity import throttle
 from platform_svc.identity.accounts import (
     SignUpForm,
@@ -22,37 +19,37 @@ from platform_svc.identity.accounts import (
     check_display_name,
     email_key,
 )
+from platform_svc.identity.attempts import Attempts, forgive
+from platform_svc.identity.code_store import CodeStore
+from platform_svc.identity.codes import CODE_BYTES, Purpose, mint
+from platform_svc.identity.errand_desk import ErrandDesk
+from platform_svc.identity.errands import ErrandKind
 from platform_svc.identity.errors import (
     EmailTaken,
     HashingQueueFull,
     InvalidRefreshToken,
     RefreshTokenReused,
     SessionExpired,
-    TooManyAttempts,
     WrongCredentials,
 )
 from platform_svc.identity.hashing import PasswordPool
+from platform_svc.identity.issuing import SessionIssuer, SignedIn
 from platform_svc.identity.onboarding import Onboarding
 from platform_svc.identity.passwords import check_password
-from platform_svc.identity.refresh import RefreshToken, Trade, open_session, trade
+from platform_svc.identity.refresh import Device, RefreshToken, Trade, trade
 from platform_svc.identity.store import IdentityStore
 
 logger = logging.getLogger(__name__)
 
-ACCESS_TOKEN_LIFETIME = timedelta(minutes=15)
-SESSION_RANDOM_BYTES = 64
 NONCE_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A user and the tokens of one session."""
+class Challenge:
+    """What a right password gives a user with two-step sign-in."""
 
-    user: User
-    session_id: uuid.UUID
-    access_token: str
-    access_token_expires_at: datetime
-    refresh_token: str
+    text: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +59,14 @@ class IdentityCommands:
     sessions: async_sessionmaker[AsyncSession]
     ambient: Ambient
     passwords: PasswordPool
-    signer: AccessTokenSigner
+    attempts: Attempts
+    desk: ErrandDesk
+    issuer: SessionIssuer
     onboarding: Onboarding
     free_sign_ups: int
 
     async def sign_up(
-        self, form: SignUpForm, *, network: str, idempotency_key: str | None
+        self, form: SignUpForm, *, device: Device, idempotency_key: str | None
     ) -> SignedIn:
         """Make a user with a personal organization and open a session.
 
@@ -83,8 +82,8 @@ class IdentityCommands:
         """
         check_display_name(form.display_name)
         check_password(form.password, email=form.email, display_name=form.display_name)
-        subjects = throttle.sign_up_subjects(network, free_attempts=self.free_sign_ups)
-        await self._count_attempt(subjects)
+        subjects = throttle.sign_up_subjects(device.network, free_attempts=self.free_sign_ups)
+        await self.attempts.count(subjects)
         password_hash = await self.passwords.hash(form.password)
         now = self.ambient.now()
         user = User(
@@ -102,15 +101,16 @@ class IdentityCommands:
                     raise EmailTaken
                 await store.announce(user, event_id=self.ambient.new_id())
                 await store.answer_sign_up(idempotency_key, user)
-                opened = self._open_session(store, user, now=now)
+                self.desk.leave(session, ErrandKind.VERIFY_EMAIL, user_id=user.id)
+                opened = self.issuer.open(store, user, device)
         if earlier is not None:
-            return await self._sign_up_again(earlier, form.password)
+            return await self._sign_up_again(earlier, form.password, device)
         logger.info("signed up", extra={"user_id": str(user.id)})
         await self.onboarding.welcome(user)
-        return self._signed_in(user, opened)
+        return self.issuer.signed_in(user, opened)
 
-    async def sign_in(self, email: str, password: str, *, network: str) -> SignedIn:
-        """Open a session for a known address and password.
+    async def sign_in(self, email: str, password: str, *, device: Device) -> SignedIn | Challenge:
+        """Open a session for a known address and password, or give a challenge instead.
 
         Raises:
             WrongCredentials: one of the two is wrong.
@@ -118,8 +118,8 @@ class IdentityCommands:
             HashingQueueFull: too many others wait.
         """
         address = email_key(email)
-        subjects = throttle.sign_in_subjects(address, network)
-        await self._count_attempt(subjects)
+        subjects = throttle.sign_in_subjects(address, device.network)
+        await self.attempts.count(subjects)
         async with self.sessions() as session:
             credential = await IdentityStore(session).credential_at(address)
         known_hash = None if credential is None else credential.password_hash
@@ -127,27 +127,26 @@ class IdentityCommands:
             is_right = await self.passwords.verify(known_hash, password)
         except HashingQueueFull:
             # Nothing was learned, so nothing was tried.
-            async with self.sessions.begin() as session:
-                await _forgive(IdentityStore(session), subjects)
+            await self.attempts.take_back(subjects)
             raise
         if credential is None or not is_right:
-            logger.info("refused credentials", extra={"network": network})
+            logger.info("refused credentials", extra={"network": device.network})
             raise WrongCredentials
+        user = credential.user
         fresh_hash = await self._rehash(credential.password_hash, password)
         now = self.ambient.now()
         async with self.sessions.begin() as session:
             store = IdentityStore(session)
-            await _forgive(store, subjects)
+            await forgive(session, subjects)
             if fresh_hash is not None:
                 await store.replace_hash(
-                    credential.user.id,
-                    outdated=credential.password_hash,
-                    fresh=fresh_hash,
-                    now=now,
+                    user.id, outdated=credential.password_hash, fresh=fresh_hash, now=now
                 )
-            opened = self._open_session(store, credential.user, now=now)
-        logger.info("signed in", extra={"user_id": str(credential.user.id)})
-        return self._signed_in(credential.user, opened)
+            if user.two_step_since is not None:
+                return self._challenge(session, user)
+            opened = self.issuer.open(store, user, device)
+        logger.info("signed in", extra={"user_id": str(user.id)})
+        return self.issuer.signed_in(user, opened)
 
     async def refresh_session(self, token_text: str) -> SignedIn:
         """Trade a refresh token for a new pair.
@@ -164,7 +163,7 @@ class IdentityCommands:
             # Raised only here: the end of the session had to be committed first.
             logger.warning("refresh token reused", extra={"session_id": str(token.session_id)})
             raise RefreshTokenReused
-        return self._signed_in(*traded)
+        return self.issuer.signed_in(*traded)
 
     async def _trade(self, store: IdentityStore, token: RefreshToken) -> tuple[User, Trade] | None:
         """Trade within the caller's transaction; None if it ended the session instead."""
@@ -191,27 +190,19 @@ class IdentityCommands:
                 session_id, because="signed out", now=self.ambient.now()
             )
 
-    async def _sign_up_again(self, user_id: uuid.UUID, password: str) -> SignedIn:
+    async def _sign_up_again(self, user_id: uuid.UUID, password: str, device: Device) -> SignedIn:
         async with self.sessions() as session:
             credential = await IdentityStore(session).credential_of(user_id)
         known_hash = None if credential is None else credential.password_hash
         if not await self.passwords.verify(known_hash, password) or credential is None:
             raise IdempotencyKeyReused("the idempotency key was used to sign up otherwise")
+        if credential.user.two_step_since is not None:
+            # Tokens are only given for all steps; a repeat this late is no lost reply.
+            raise IdempotencyKeyReused("the user who signed up with this key signs in by two steps")
         await self.onboarding.welcome(credential.user)
         async with self.sessions.begin() as session:
-            opened = self._open_session(
-                IdentityStore(session), credential.user, now=self.ambient.now()
-            )
-        return self._signed_in(credential.user, opened)
-
-    async def _count_attempt(self, subjects: Sequence[throttle.Subject]) -> None:
-        async with self.sessions.begin() as session:
-            store = IdentityStore(session)
-            tallies = await store.lock_tallies(subject.key for subject in subjects)
-            counted = throttle.count_attempt(subjects, tallies, self.ambient.now())
-            if isinstance(counted, timedelta):
-                raise TooManyAttempts(counted)
-            await store.save_tallies(counted)
+            opened = self.issuer.open(IdentityStore(session), credential.user, device)
+        return self.issuer.signed_in(credential.user, opened)
 
     async def _rehash(self, password_hash: str, password: str) -> str | None:
         if not self.passwords.is_outdated(password_hash):
@@ -221,26 +212,13 @@ class IdentityCommands:
         except HashingQueueFull:
             return None  # The next sign-in does it.
 
-    def _open_session(self, store: IdentityStore, user: User, *, now: datetime) -> Trade:
-        opened = open_session(
+    def _challenge(self, session: AsyncSession, user: User) -> Challenge:
+        code, text = mint(
+            Purpose.SECOND_STEP,
             user.id,
-            user.personal_org_id,
-            session_id=self.ambient.new_id(),
-            random=secrets.token_bytes(SESSION_RANDOM_BYTES),
-            now=now,
+            code_id=self.ambient.new_id(),
+            random=secrets.token_bytes(CODE_BYTES),
+            now=self.ambient.now(),
         )
-        store.add_session(opened.session)
-        return opened
-
-    def _signed_in(self, user: User, traded: Trade) -> SignedIn:
-        session = traded.session
-        principal = UserPrincipal(user.id, session.id, session.org_id)
-        access_token, expires_at = self.signer.sign(principal, lifetime=ACCESS_TOKEN_LIFETIME)
-        return SignedIn(user, session.id, access_token, expires_at, traded.token.text())
-
-
-async def _forgive(store: IdentityStore, subjects: Sequence[throttle.Subject]) -> None:
-    tallies = await store.lock_tallies(subject.key for subject in subjects)
-    await store.save_tallies(
-        {subject.key: throttle.forgive(subject, tallies[subject.key]) for subject in subjects}
-    )
+        CodeStore(session).add(code)
+        return Challenge(text, code.expires_at)

@@ -8,6 +8,7 @@ from typing import Self
 
 from meshkit.config import Environment
 from meshkit.tokens import DEFAULT_ISSUER
+from platform_svc.identity.sealing import KEY_BYTES, InvalidKeys, Sealer
 
 SIGN_UP_CREDITS_DEFAULT = 500
 SIGN_UP_CREDITS_MAX = 1_000_000
@@ -17,21 +18,25 @@ FREE_SIGN_UPS_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """The token keys, the sign-up grant, and how many sign-ups an hour a network has free."""
+    """The token keys, the sign-up grant, free sign-ups an hour a network, and who operates."""
 
     private_key_file: Path
     jwks_file: Path
     issuer: str
+    sealer: Sealer
     sign_up_credits: int
     free_sign_ups: int
+    operators_file: Path | None
 
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
         """Read the REELMESH_ variables that the fields are named after."""
+        operators = environment.text("REELMESH_OPERATORS_FILE", default="")
         return cls(
             private_key_file=environment.path("REELMESH_JWT_PRIVATE_KEY_FILE"),
             jwks_file=environment.path("REELMESH_JWKS_FILE"),
             issuer=environment.text("REELMESH_TOKEN_ISSUER", default=DEFAULT_ISSUER),
+            sealer=_sealer(environment),
             sign_up_credits=environment.integer(
                 "REELMESH_SIGN_UP_CREDITS",
                 minimum=0,
@@ -44,4 +49,15 @@ class IdentitySettings:
                 maximum=FREE_SIGN_UPS_MAX,
                 default=FREE_SIGN_UPS_DEFAULT,
             ),
+            operators_file=Path(operators) if operators else None,
         )
+
+
+def _sealer(environment: Environment) -> Sealer:
+    text = environment.secret_file("REELMESH_IDENTITY_KEYS_FILE")
+    try:
+        return Sealer.from_text(text)
+    except InvalidKeys as error:
+        if text:  # That it is missing was said already.
+            environment.refuse("REELMESH_IDENTITY_KEYS_FILE", f"holds no keys: {error}")
+        return Sealer((bytes(KEY_BYTES),))

@@ -101,3 +101,74 @@ class UserNotFound(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("no such user")
+
+
+class InvalidCode(ServiceError):
+    """The mailed code is unknown, used, too old, or for something else; which, is not told."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.FAILED_PRECONDITION
+    reason: ClassVar[str] = "INVALID_CODE"
+
+    def __init__(self) -> None:
+        super().__init__("the code is not valid or not valid any more; ask for another one")
+
+
+class InvalidChallenge(ServiceError):
+    """The challenge of a sign-in is unknown, used or too old."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNAUTHENTICATED
+    reason: ClassVar[str] = "INVALID_CHALLENGE"
+
+    def __init__(self) -> None:
+        super().__init__("the sign-in took too long or was completed; sign in again")
+
+
+class WrongSecondStep(ServiceError):
+    """The code is not the authenticator's, was used before, or is no recovery code."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNAUTHENTICATED
+    reason: ClassVar[str] = "WRONG_SECOND_STEP"
+
+    def __init__(self) -> None:
+        super().__init__("the code of the second step is wrong or was used before")
+
+
+class RecentSignInRequired(ServiceError):
+    """The session is too old for what it asks for."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.FAILED_PRECONDITION
+    reason: ClassVar[str] = "RECENT_SIGN_IN_REQUIRED"
+
+    def __init__(self, within: timedelta) -> None:
+        minutes = int(within.total_seconds()) // 60
+        super().__init__("sign in again to do this, and do it soon", within_minutes=str(minutes))
+
+
+class SessionNotFound(ServiceError):
+    """The user has no such session."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.NOT_FOUND
+    reason: ClassVar[str] = "SESSION_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such session")
+
+
+class TwoStepEnabled(ServiceError):
+    """Two-step sign-in is on already."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.FAILED_PRECONDITION
+    reason: ClassVar[str] = "TWO_STEP_ENABLED"
+
+    def __init__(self) -> None:
+        super().__init__("two-step sign-in is on already; turn it off first")
+
+
+class NoEnrolment(ServiceError):
+    """There is no authenticator to confirm, or its enrolment has ended."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.FAILED_PRECONDITION
+    reason: ClassVar[str] = "NO_ENROLMENT"
+
+    def __init__(self) -> None:
+        super().__init__("enrol an authenticator first; an enrolment ends after 15 minutes")

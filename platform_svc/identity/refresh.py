@@ -95,6 +95,17 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """What is known of where a call comes from: the program, and its network."""
+
+    user_agent: str = ""
+    network: str = ""
+
+
+UNKNOWN_DEVICE = Device()
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A signed-in device; `nonce` is what its newest token was derived with."""
 
@@ -111,6 +122,8 @@ class Session:
     nonce: bytes | None
     rotated_at: datetime | None
     tag_key: bytes
+    user_agent: str
+    network: str
 
     def is_over(self, now: datetime) -> bool:
         """Whether the session was ended, or is too old or idle."""
@@ -133,6 +146,7 @@ def open_session(
     session_id: uuid.UUID,
     random: bytes,
     now: datetime,
+    device: Device = UNKNOWN_DEVICE,
 ) -> Trade:
     """Begin a session; `random` is 64 fresh bytes, for the first secret and for the tags."""
     secret, tag_key = random[:SECRET_BYTES], random[SECRET_BYTES:]
@@ -152,6 +166,8 @@ def open_session(
         nonce=None,
         rotated_at=None,
         tag_key=tag_key,
+        user_agent=device.user_agent,
+        network=device.network,
     )
     return Trade(session, token)
 

@@ -2,51 +2,109 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.message import Message
 from reelmesh.platform.identity.v1 import identity_service_pb2 as pb
 from reelmesh.platform.identity.v1 import identity_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current, current_user
-from meshkit.ids import format_id
-from platform_svc.identity.accounts import SignUpForm, User
-from platform_svc.identity.commands import IdentityCommands, SignedIn
-from platform_svc.identity.networks import client_network
+from meshkit.idempotency import Call
+from platform_svc.identity.accounts import SignUpForm
+from platform_svc.identity.commands import Challenge, IdentityCommands
+from platform_svc.identity.messages import (
+    challenge_response,
+    device_of,
+    session_response,
+    user_message,
+)
 from platform_svc.identity.queries import IdentityQueries
+from platform_svc.identity.recovery_commands import RecoveryCommands
+from platform_svc.identity.store import ANONYMOUS_SCOPE
+from platform_svc.identity.two_step_commands import TwoStepCommands
 
 Context = grpc.aio.ServicerContext[Any, Any]
+R = TypeVar("R", bound=Message)
 
 
 class IdentityServicer(pb_grpc.IdentityServiceServicer):
     """Serves IdentityService; holds no state but its collaborators."""
 
-    def __init__(self, commands: IdentityCommands, queries: IdentityQueries) -> None:
+    def __init__(
+        self,
+        commands: IdentityCommands,
+        recovery: RecoveryCommands,
+        two_step: TwoStepCommands,
+        queries: IdentityQueries,
+    ) -> None:
         self._commands = commands
+        self._recovery = recovery
+        self._two_step = two_step
         self._queries = queries
 
     async def SignUp(self, request: pb.SignUpRequest, context: Context) -> pb.SessionResponse:
         """Make a user and open a session."""
         form = SignUpForm(request.email, request.password, request.display_name)
         signed_in = await self._commands.sign_up(
-            form, network=_network(context), idempotency_key=current().idempotency_key
+            form, device=device_of(context), idempotency_key=current().idempotency_key
         )
-        return _session_response(signed_in)
+        return session_response(signed_in)
 
     async def SignIn(self, request: pb.SignInRequest, context: Context) -> pb.SessionResponse:
-        """Open a session."""
-        signed_in = await self._commands.sign_in(
-            request.email, request.password, network=_network(context)
+        """Open a session, or ask for the second step."""
+        outcome = await self._commands.sign_in(
+            request.email, request.password, device=device_of(context)
         )
-        return _session_response(signed_in)
+        if isinstance(outcome, Challenge):
+            return challenge_response(outcome)
+        return session_response(outcome)
+
+    async def CompleteSignIn(
+        self, request: pb.CompleteSignInRequest, context: Context
+    ) -> pb.SessionResponse:
+        """Open a session by the second step."""
+        signed_in = await self._two_step.complete_sign_in(
+            request.challenge, request.code, device=device_of(context)
+        )
+        return session_response(signed_in)
+
+    async def VerifyEmail(
+        self, request: pb.VerifyEmailRequest, context: Context
+    ) -> pb.VerifyEmailResponse:
+        """Take a mailed code for an address."""
+        call = _anonymous_call("VerifyEmail", request, pb.VerifyEmailResponse)
+        await self._recovery.verify_email(request.code, call, network=device_of(context).network)
+        return pb.VerifyEmailResponse()
+
+    async def RequestPasswordReset(
+        self, request: pb.RequestPasswordResetRequest, context: Context
+    ) -> pb.RequestPasswordResetResponse:
+        """Mail a code to whoever has the address."""
+        await self._recovery.request_password_reset(
+            request.email, network=device_of(context).network
+        )
+        return pb.RequestPasswordResetResponse()
+
+    async def ResetPassword(
+        self, request: pb.ResetPasswordRequest, context: Context
+    ) -> pb.ResetPasswordResponse:
+        """Take a mailed code for a new password."""
+        # A fast hash of the password must not be kept, so the code alone tells calls apart.
+        known = pb.ResetPasswordRequest(code=request.code)
+        await self._recovery.reset_password(
+            request.code,
+            request.new_password,
+            _anonymous_call("ResetPassword", known, pb.ResetPasswordResponse),
+            network=device_of(context).network,
+        )
+        return pb.ResetPasswordResponse()
 
     async def RefreshSession(
         self, request: pb.RefreshSessionRequest, context: Context
     ) -> pb.SessionResponse:
         """Trade a refresh token for a new pair."""
-        return _session_response(await self._commands.refresh_session(request.refresh_token))
+        return session_response(await self._commands.refresh_session(request.refresh_token))
 
     async def SignOut(self, request: pb.SignOutRequest, context: Context) -> pb.SignOutResponse:
         """End the caller's session."""
@@ -55,7 +113,7 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
 
     async def GetMe(self, request: pb.GetMeRequest, context: Context) -> pb.User:
         """Give the signed-in user."""
-        return _user_message(await self._queries.user(current_user().user_id))
+        return user_message(await self._queries.user(current_user().user_id))
 
     async def GetJwks(self, request: pb.GetJwksRequest, context: Context) -> pb.JsonWebKeySet:
         """Give the public keys."""
@@ -69,33 +127,5 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         )
 
 
-def _network(context: Context) -> str:
-    return client_network(dict(context.invocation_metadata() or ()), context.peer())
-
-
-def _session_response(signed_in: SignedIn) -> pb.SessionResponse:
-    return pb.SessionResponse(
-        user=_user_message(signed_in.user),
-        session=pb.Session(
-            session_id=format_id("ses", signed_in.session_id),
-            access_token=signed_in.access_token,
-            refresh_token=signed_in.refresh_token,
-            access_token_expires_at=_timestamp(signed_in.access_token_expires_at),
-        ),
-    )
-
-
-def _user_message(user: User) -> pb.User:
-    return pb.User(
-        user_id=format_id("usr", user.id),
-        email=user.email,
-        display_name=user.display_name,
-        personal_org_id=format_id("org", user.personal_org_id),
-        created_at=_timestamp(user.created_at),
-    )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
+def _anonymous_call(method: str, request: Message, response_type: type[R]) -> Call[R]:
+    return Call(ANONYMOUS_SCOPE, method, current().idempotency_key, request, response_type)

@@ -40,6 +40,8 @@ SESSION_COLUMNS = (
     "nonce",
     "rotated_at",
     "tag_key",
+    "user_agent",
+    "network",
 )
 
 
@@ -104,7 +106,7 @@ class IdentityStore:
     async def user(self, user_id: uuid.UUID) -> User | None:
         """Return an enabled user."""
         row = await self.session.get(UserRow, user_id)
-        return None if row is None or row.disabled_at is not None else _user(row)
+        return None if row is None or row.disabled_at is not None else user_of(row)
 
     async def credential_at(self, address: str) -> Credential | None:
         """Return the enabled user with this address as it is compared, and their password."""
@@ -194,11 +196,20 @@ class IdentityStore:
             .where(UserRow.disabled_at.is_(None), condition)
         )
         row = found.one_or_none()
-        return None if row is None else Credential(_user(row[0]), row[1])
+        return None if row is None else Credential(user_of(row[0]), row[1])
 
 
-def _user(row: UserRow) -> User:
-    return User(row.id, row.email, row.display_name, row.personal_org_id, row.created_at)
+def user_of(row: UserRow) -> User:
+    """Read a row."""
+    return User(
+        id=row.id,
+        email=row.email,
+        display_name=row.display_name,
+        personal_org_id=row.personal_org_id,
+        created_at=row.created_at,
+        email_verified_at=row.email_verified_at,
+        two_step_since=row.two_step_since,
+    )
 
 
 def _sign_up_scope(email: str) -> str:

@@ -35,6 +35,9 @@ class UserRow(Base):
     personal_org_id: Mapped[uuid.UUID]
     created_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    email_verified_at: Mapped[datetime | None]
+    two_step_since: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
 
 
 class PasswordRow(Base):
@@ -66,6 +69,58 @@ class SessionRow(Base):
     nonce: Mapped[bytes | None]
     rotated_at: Mapped[datetime | None]
     tag_key: Mapped[bytes]
+    user_agent: Mapped[str] = mapped_column(server_default="")
+    network: Mapped[str] = mapped_column(server_default="")
+
+
+class CodeRow(Base):
+    """A one-time code that was handed out and not used; only its digest is kept."""
+
+    __tablename__ = "one_time_code"
+    __table_args__ = (UniqueConstraint("digest"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(UserRow.id), index=True)
+    purpose: Mapped[str]
+    digest: Mapped[bytes]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class TotpRow(Base):
+    """A user's authenticator, encrypted; until it is confirmed the recovery codes are in it."""
+
+    __tablename__ = "totp"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(UserRow.id), primary_key=True)
+    sealed: Mapped[bytes]
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    last_step: Mapped[int | None]
+
+
+class RecoveryCodeRow(Base):
+    """A recovery code that was not used; only its digest is kept."""
+
+    __tablename__ = "recovery_code"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey(UserRow.id), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+
+
+class ErrandRow(Base):
+    """A mail that is owed to somebody; it holds no secret."""
+
+    __tablename__ = "errand"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    user_id: Mapped[uuid.UUID | None]
+    address: Mapped[str | None]
+    display_name: Mapped[str | None]
+    attempts: Mapped[int]
+    next_attempt_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]
 
 
 class AttemptRow(Base):
@@ -80,7 +135,7 @@ class AttemptRow(Base):
 
 
 class IdempotencyKey(IdempotencyKeyMixin, Base):
-    """Answered sign-ups; they hold no password, no digest of one and no token."""
+    """Answered calls; they hold no password, no digest of one and no token."""
 
 
 class OutboxEvent(OutboxMixin, Base):

@@ -11,6 +11,11 @@ for seconds only; the pair of account and network, and the network, pause for lo
 | account              | 50            | 30 seconds    | 1 hour          |
 | network              | 100           | 15 minutes    | 1 hour          |
 | sign-ups of network  | a setting     | 15 minutes    | 1 hour          |
+| mails to an address  | 3             | 15 minutes    | 1 hour          |
+| mails for a network  | 30            | 15 minutes    | 1 hour          |
+| codes from a network | 30            | 15 minutes    | 1 hour          |
+| second step of user  | 5             | 15 minutes    | 1 day           |
+| password of user     | 10            | 15 minutes    | 1 day           |
 
 A network is an IPv4 address or the first 64 bits of an IPv6 address (RFC 6177: what one customer
 gets at the least).
@@ -19,6 +24,7 @@ gets at the least).
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -69,6 +75,11 @@ class Tally:
 ACCOUNT_FROM_NETWORK = Limit(10, timedelta(minutes=15), timedelta(days=1))
 ACCOUNT = Limit(50, timedelta(seconds=30), timedelta(hours=1))
 NETWORK = Limit(100, timedelta(minutes=15), timedelta(hours=1))
+MAILS_TO_ADDRESS = Limit(3, timedelta(minutes=15), timedelta(hours=1))
+MAILS_FOR_NETWORK = Limit(30, timedelta(minutes=15), timedelta(hours=1))
+CODES_FROM_NETWORK = Limit(30, timedelta(minutes=15), timedelta(hours=1))
+SECOND_STEP = Limit(5, timedelta(minutes=15), timedelta(days=1))
+PASSWORD_OF_USER = Limit(10, timedelta(minutes=15), timedelta(days=1))
 FORGET_AFTER_MAX = timedelta(days=1)
 
 
@@ -85,6 +96,29 @@ def sign_up_subjects(network: str, *, free_attempts: int) -> tuple[Subject, ...]
     """Return what an attempt to sign up counts for; successes are not forgiven here."""
     limit = Limit(free_attempts, timedelta(minutes=15), timedelta(hours=1))
     return (Subject(_key("sign-up", network), limit),)
+
+
+def mail_subjects(email_key: str, network: str) -> tuple[Subject, ...]:
+    """Return what asking for a mail counts for, whether anybody has the address or not."""
+    return (
+        Subject(_key("mail", email_key), MAILS_TO_ADDRESS),
+        Subject(_key("mail-network", network), MAILS_FOR_NETWORK),
+    )
+
+
+def code_subjects(network: str) -> tuple[Subject, ...]:
+    """Return what trying a mailed code counts for."""
+    return (Subject(_key("code-network", network), CODES_FROM_NETWORK, is_wiped_by_success=False),)
+
+
+def second_step_subjects(user_id: uuid.UUID) -> tuple[Subject, ...]:
+    """Return what trying an authenticator's or a recovery code counts for."""
+    return (Subject(_key("second-step", str(user_id)), SECOND_STEP),)
+
+
+def password_subjects(user_id: uuid.UUID) -> tuple[Subject, ...]:
+    """Return what a signed-in user's try of their password counts for."""
+    return (Subject(_key("password", str(user_id)), PASSWORD_OF_USER),)
 
 
 def count_attempt(

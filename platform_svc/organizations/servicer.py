@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.organizations.v1 import organizations_service_pb2 as pb
 from reelmesh.platform.organizations.v1 import organizations_service_pb2_grpc as pb_grpc
 
-from meshkit.context import current_user
+from meshkit.context import current, current_user
+from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
 from platform_svc.organizations.commands import OrganizationCommands
 from platform_svc.organizations.membership import Membership, PersonalOrganization
@@ -35,6 +36,16 @@ class OrganizationsServicer(pb_grpc.OrganizationsServiceServicer):
             name=request.name,
         )
         return _organization_message(await self._commands.ensure_personal(wanted))
+
+    async def CreateOrganization(
+        self, request: pb.CreateOrganizationRequest, context: Context
+    ) -> pb.Organization:
+        """Make an organization for a team."""
+        user_id = current_user().user_id
+        call = Call(
+            str(user_id), "CreateOrganization", current().idempotency_key, request, pb.Organization
+        )
+        return await self._commands.create(request.name, user_id, call, _organization_message)
 
     async def ListOrganizations(
         self, request: pb.ListOrganizationsRequest, context: Context

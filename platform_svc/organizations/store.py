@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reelmesh.platform.organizations.v1 import organizations_events_pb2 as events
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,16 +61,35 @@ class OrganizationStore:
         )
         return True
 
-    async def announce_personal(
-        self, wanted: PersonalOrganization, *, event_id: uuid.UUID, now: datetime
-    ) -> None:
+    async def lock_creation(self, user_id: uuid.UUID) -> None:
+        """Let a user make one organization at a time, so that the count of them is right."""
+        await self.session.execute(
+            select(func.pg_advisory_xact_lock(func.hashtext(f"organizations:{user_id}")))
+        )
+
+    async def add_team(self, made: Membership) -> None:
+        """Keep a team's organization, without members yet."""
+        self.session.add(
+            OrganizationRow(
+                id=made.org_id,
+                name=made.name,
+                kind=made.kind,
+                personal_user_id=None,
+                created_at=made.created_at,
+            )
+        )
+        await self.session.flush()  # The membership that follows refers to it.
+
+    async def announce(self, made: Membership, owner_id: uuid.UUID, *, event_id: uuid.UUID) -> None:
         """Tell other services that the organization exists."""
         message = events.OrganizationCreated(
-            org_id=format_id("org", wanted.org_id),
-            kind=OrganizationKind.PERSONAL,
-            owner_user_id=format_id("usr", wanted.user_id),
+            org_id=format_id("org", made.org_id),
+            kind=made.kind,
+            owner_user_id=format_id("usr", owner_id),
         )
-        await add_event(self.session, ORGANIZATION_CREATED, message, event_id=event_id, now=now)
+        await add_event(
+            self.session, ORGANIZATION_CREATED, message, event_id=event_id, now=made.created_at
+        )
 
     async def membership(self, org_id: uuid.UUID, user_id: uuid.UUID) -> Membership | None:
         """Return an organization as the user sees it, if they belong to it."""

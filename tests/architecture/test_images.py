@@ -29,7 +29,7 @@ STARTS = {
     "region": ("inference.regions", "inference.pipelines", "inference.mljobs"),
 }
 # They come in wheels of their own, which the image installs beside.
-STUBS = {"reelmesh", "buf"}
+STUBS = {"reelmesh", "buf", "envoy_ext_authz"}
 
 
 @pytest.mark.parametrize("extra", STARTS)

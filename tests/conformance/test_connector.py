@@ -1,107 +1,47 @@
-"""What every queue connector must do: the five verbs straight on the tables, and over gRPC."""
+"""What every queue connector must do: straight on the tables, over gRPC and over each broker."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from google.protobuf import json_format, struct_pb2
-from reelmesh.inference.jobs.v1 import jobs_service_pb2 as pb
-from reelmesh.inference.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 
-from inference.connectors.client import LeaseClient
+from inference.connectors.client import SchedulerAway
 from inference.connectors.errors import LeaseLost
 from inference.connectors.protocol import (
     Beat,
-    Completion,
     Failure,
     Fault,
     Lease,
     LeaseKey,
-    Offer,
     QueueConnector,
-    Submission,
     Verdict,
 )
-from inference.jobs.invariants import offenders
 from inference.jobs.state import State
-from inference.testing import REGION, Bench, bench, completion, offer, submission
-from inference.wiring import MIGRATIONS, SCHEMA
-from meshkit.ids import parse_id
-from meshkit.testing.databases import Databases
-from meshkit.testing.identity import TestIdentity
-from meshkit.testing.servers import serve
+from inference.regions.execution import deliver
+from inference.testing import Bench, completion, offer, submission
+from tests.conformance.wires import Wire
 
-
-@dataclass(frozen=True)
-class GrpcConnector:
-    """The default connector: work comes in by JobsService and goes out by LeaseService."""
-
-    jobs: pb_grpc.JobsServiceStub
-    leases: LeaseClient
-
-    async def enqueue(self, submission: Submission) -> uuid.UUID:
-        inputs = struct_pb2.Struct()
-        json_format.ParseDict(dict(submission.inputs), inputs)
-        job = await self.jobs.SubmitJob(
-            pb.SubmitJobRequest(
-                tenant_id=submission.tenant_id,
-                idempotency_key=submission.idempotency_key,
-                model=submission.model,
-                task=submission.task,
-                inputs=inputs,
-                count=submission.count,
-                band=submission.band,
-                weight=submission.weight,
-                attempts_max=submission.attempts_max,
-            )
-        )
-        return parse_id("job", job.job_id, field="job_id")
-
-    async def lease(self, offer: Offer) -> Sequence[Lease]:
-        return await self.leases.lease(offer)
-
-    async def extend(self, beats: Sequence[Beat]) -> Verdict:
-        return await self.leases.extend(beats)
-
-    async def complete(self, completion: Completion) -> None:
-        await self.leases.complete(completion)
-
-    async def fail(self, failure: Failure) -> None:
-        await self.leases.fail(failure)
+PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
-async def jobs(databases: Databases) -> AsyncIterator[Bench]:
-    template = await databases.template({SCHEMA: MIGRATIONS})
-    async with databases.clone(template) as url, bench(url, loops=True) as made:
-        yield made
-        async with made.database.sessions.begin() as session:
-            assert await offenders(session) == {}
-
-
-@pytest.fixture(params=["direct", "grpc"])
-async def connector(
-    request: pytest.FixtureRequest, jobs: Bench, tmp_path: Path
-) -> AsyncIterator[QueueConnector]:
-    if request.param == "direct":
-        yield jobs.part.queue(REGION)
-        return
-    async with (
-        serve(*jobs.part.services(), identity=TestIdentity(tmp_path)) as mesh,
-        mesh.as_service(pb_grpc.JobsServiceStub, "business") as stub,
-        mesh.channel(f"region:{REGION}") as channel,
-    ):
-        yield GrpcConnector(stub, LeaseClient(channel))
+async def connector(wire: Wire) -> AsyncIterator[QueueConnector]:
+    async with wire.connect() as connector:
+        yield connector
 
 
 async def take(connector: QueueConnector) -> Lease:
-    [lease] = await connector.lease(offer())
-    return lease
+    """Lease one job, asking again on a machine that is too busy to answer in one wait."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            leases = await connector.lease(offer())
+            if leases:
+                [lease] = leases
+                return lease
 
 
 async def test_a_lease_carries_the_work(connector: QueueConnector) -> None:
@@ -128,8 +68,13 @@ async def test_a_parked_lease_call_gets_work_that_comes(connector: QueueConnecto
 
 async def test_no_more_leases_than_offered_and_in_order(connector: QueueConnector) -> None:
     ids = [await connector.enqueue(submission(str(n))) for n in range(4)]
-    first = await connector.lease(offer(capacity=3))
-    assert [lease.key.job_id for lease in first] == ids[:3]
+    leased: list[uuid.UUID] = []
+    while len(leased) < 3:
+        room = 3 - len(leased)
+        leases = await connector.lease(offer(capacity=room))
+        assert 1 <= len(leases) <= room
+        leased += [lease.key.job_id for lease in leases]
+    assert leased == ids[:3]
     assert [lease.key.job_id for lease in await connector.lease(offer())] == ids[3:]
 
 
@@ -208,3 +153,87 @@ async def test_a_cancel_reaches_the_holder(connector: QueueConnector, jobs: Benc
         assert (await connector.extend([beat])).canceled == {lease.key}
     with pytest.raises(LeaseLost):
         await connector.complete(completion(lease.key))
+
+
+async def test_a_job_that_breaks_every_attempt_fails_for_good(
+    connector: QueueConnector, jobs: Bench
+) -> None:
+    job_id = await connector.enqueue(submission(attempts_max=2))
+    for fence in (1, 2):
+        lease = await take(connector)
+        assert lease.key == LeaseKey(job_id, fence)
+        await connector.fail(Failure(lease.key, Fault.ATTEMPT, "REPLICA_DIED"))
+        await jobs.pass_pauses()
+    job = await jobs.part.queries.get(job_id)
+    assert job.state is State.FAILED
+    assert job.failure is not None
+    assert job.failure.reason == "ATTEMPTS_EXHAUSTED"
+    assert list(await connector.lease(offer(wait_seconds=0))) == []
+
+
+async def test_consumers_share_the_work_and_no_job_is_leased_twice(wire: Wire, jobs: Bench) -> None:
+    count = 18
+    leased: Counter[uuid.UUID] = Counter()
+
+    async def consume(number: int) -> None:
+        async with wire.connect() as connector:
+            while leased.total() < count:
+                mine = offer(agent_id=f"agent-{number}", capacity=2, wait_seconds=0.5)
+                for lease in await connector.lease(mine):
+                    leased[lease.key.job_id] += 1
+                    await connector.complete(completion(lease.key))
+
+    ids = [await jobs.submit(str(number)) for number in range(count)]
+    await asyncio.wait_for(
+        asyncio.gather(*(consume(number) for number in range(3))), PATIENCE_SECONDS
+    )
+    assert leased == dict.fromkeys(ids, 1)
+    states = await jobs.rows("SELECT state, fence FROM jobs.outcome")
+    assert [tuple(row) for row in states] == [("succeeded", 1)] * count
+
+
+async def test_a_killed_consumer_loses_its_job_to_the_next(wire: Wire, jobs: Bench) -> None:
+    if wire.name == "direct":
+        pytest.skip("without a wire there is no process that could die alone")
+    job_id = await jobs.submit()
+    key = await wire.lease_and_be_killed()
+    assert key == LeaseKey(job_id, 1)
+    await jobs.pass_lease_time()
+    await jobs.part.upkeep.look()
+    async with wire.connect() as connector:
+        lease = await take(connector)
+        assert lease.key == LeaseKey(job_id, 2)
+        with pytest.raises(LeaseLost):
+            await connector.complete(completion(key))
+        await connector.complete(completion(lease.key))
+    assert (await jobs.part.queries.get(job_id)).state is State.SUCCEEDED
+
+
+async def test_a_broker_that_restarts_delays_and_loses_nothing(wire: Wire, jobs: Bench) -> None:
+    if wire.server is None:
+        pytest.skip("there is no broker between both sides")
+    async with wire.connect() as connector:
+        job_id = await connector.enqueue(submission())
+        lease = await take(connector)
+        await asyncio.to_thread(wire.server.stop)
+        with pytest.raises(SchedulerAway):
+            await connector.complete(completion(lease.key))
+        await wire.server.start()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await deliver(lambda: connector.complete(completion(lease.key)))
+        assert (await jobs.part.queries.get(job_id)).state is State.SUCCEEDED
+        next_id = await jobs.submit("next")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert (await lease_when_back(connector)).key == LeaseKey(next_id, 1)
+
+
+async def lease_when_back(connector: QueueConnector) -> Lease:
+    """Lease as a region does: ask again until somebody answers."""
+    while True:
+        try:
+            leases = await connector.lease(offer())
+        except SchedulerAway:
+            await asyncio.sleep(0.2)  # The pause between attempts.
+            continue
+        if leases:
+            return leases[0]

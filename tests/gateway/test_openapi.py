@@ -38,6 +38,12 @@ def test_document_is_valid_openapi(document) -> None:
     assert not list(OpenAPIV31SpecValidator(document).iter_errors())
 
 
+def test_services_of_one_package_share_a_tag(document) -> None:
+    (identity,) = [tag for tag in document["tags"] if tag["name"] == "identity"]
+    assert "IdentityService" in identity["description"]
+    assert "AccountService" in identity["description"]
+
+
 def test_every_route_is_described(document) -> None:
     described = {(verb.upper(), path) for path, verb, _ in operations(document)}
     routes = read_routes(Descriptors.load())
@@ -45,6 +51,15 @@ def test_every_route_is_described(document) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(set(names)) == len(names)
     assert all(operation["summary"] for _, _, operation in operations(document))
+
+
+def test_the_header_of_the_organization_is_where_it_counts(document) -> None:
+    def names(path: str, verb: str) -> list[str]:
+        return [one["name"] for one in document["paths"][path][verb].get("parameters", [])]
+
+    assert "X-Reelmesh-Org" in names("/v1/assets", "get")
+    for path, verb in (("/v1/orgs/{org_id}", "get"), ("/v1/me", "get"), ("/v1/tools", "get")):
+        assert "X-Reelmesh-Org" not in names(path, verb)
 
 
 def test_open_methods_need_no_token(document) -> None:
@@ -87,7 +102,11 @@ def test_rules_of_the_protos_are_rules_of_the_schema(document, body, is_good) ->
 
 def test_body_schema_leaves_out_what_the_path_holds(document) -> None:
     operation = document["paths"]["/v1/tools/{tool}:run"]["post"]
-    assert [one["name"] for one in operation["parameters"]] == ["tool", "Idempotency-Key"]
+    assert [one["name"] for one in operation["parameters"]] == [
+        "tool",
+        "X-Reelmesh-Org",
+        "Idempotency-Key",
+    ]
     properties = document["components"]["schemas"]["RunToolRequest"]["properties"]
     assert set(properties) == {"inputs", "count", "request_id"}
 
@@ -99,7 +118,9 @@ def test_the_idempotency_key_is_described_only_where_it_works(document) -> None:
         for parameter in operation.get("parameters", ())
         if parameter["name"] == "Idempotency-Key"
     }
-    assert set(told) == {"SignUp", "CreateAsset", "RunTool"}
+    account = {"SignUp", "VerifyEmail", "ResetPassword", "ChangePassword"}
+    shared = {"CreateOrganization", "CreateInvitation", "ResendInvitation", "TransferOwnership"}
+    assert set(told) == account | shared | {"CreateApiKey", "CreateAsset", "RunTool"}
     assert "another session" in told["SignUp"]
     assert "same run" in told["RunTool"]
 

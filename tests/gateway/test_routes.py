@@ -20,6 +20,7 @@ TOPOLOGY = Topology(
     upstreams=(
         Upstream("platform", (Endpoint(Address("127.0.0.1", 5001)),)),
         Upstream("business", (Endpoint(Address("127.0.0.1", 5002)),)),
+        Upstream("inference", (Endpoint(Address("127.0.0.1", 5003)),)),
     ),
 )
 
@@ -82,6 +83,7 @@ def test_filters_are_in_their_order(config) -> None:
     assert names == [
         "health_check",
         "cors",
+        "ext_authz",
         "jwt_authn",
         "buffer",
         "lua",

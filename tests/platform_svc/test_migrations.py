@@ -17,6 +17,8 @@ from platform_svc.credits import tables as credits_tables
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.identity import tables as identity_tables
 from platform_svc.identity import wiring as identity
+from platform_svc.notifications import tables as notifications_tables
+from platform_svc.notifications import wiring as notifications
 from platform_svc.organizations import tables as organizations_tables
 from platform_svc.organizations import wiring as organizations
 
@@ -24,6 +26,7 @@ SERVICES = {
     "assets": (assets_tables, assets),
     "credits": (credits_tables, credits_wiring),
     "identity": (identity_tables, identity),
+    "notifications": (notifications_tables, notifications),
     "organizations": (organizations_tables, organizations),
 }
 LEFT = """

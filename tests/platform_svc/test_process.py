@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -36,6 +37,7 @@ FORM = identity_pb.SignUpRequest(
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 IDENTITY = "reelmesh.platform.identity.v1.IdentityService"
 ORGANIZATIONS = "reelmesh.platform.organizations.v1.OrganizationsService"
+INHERITED = ("PATH", "PYTHONPATH")
 # Bounds for a machine that is busy with other things.
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
@@ -51,6 +53,8 @@ async def empty_url(databases: Databases) -> AsyncIterator[str]:
 def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path) -> dict[str, str]:
     (tmp_path / "access").write_text(s3_settings.access_key)
     (tmp_path / "secret").write_text(s3_settings.secret_key)
+    (tmp_path / "identity_keys").write_text(base64.urlsafe_b64encode(bytes(32)).decode())
+    (tmp_path / "pepper").write_text("pepper " * 8)
     address = f"127.0.0.1:{free_ports(1)[0]}"
     return {
         "REELMESH_LISTEN": address,
@@ -62,6 +66,9 @@ def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path
         "REELMESH_JWKS_FILE": str(identity.jwks_file),
         "REELMESH_SERVICE_JWKS_FILE": str(identity.service_jwks_file),
         "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("platform")),
+        "REELMESH_IDENTITY_KEYS_FILE": str(tmp_path / "identity_keys"),
+        "REELMESH_PEPPER_FILE": str(tmp_path / "pepper"),
+        "REELMESH_MAIL_FOLDER": str(tmp_path / "mail"),
         "REELMESH_S3_ENDPOINT": s3_settings.endpoint,
         "REELMESH_S3_REGION": s3_settings.region,
         "REELMESH_S3_BUCKET": "platform-under-test",
@@ -94,15 +101,21 @@ async def running(variables: dict[str, str], *arguments: str) -> AsyncIterator[g
 async def start(variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "platform_svc", *arguments),
-        env={"PATH": os.environ["PATH"], **variables},
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | variables,
         stderr=asyncio.subprocess.PIPE,
     )
 
 
 async def has_balance(channel, org_id: str, metadata, credits_: int) -> bool:
-    balance = await CreditsServiceStub(channel).GetBalance(
-        credits_pb.GetBalanceRequest(org_id=org_id), metadata=metadata
-    )
+    try:
+        balance = await CreditsServiceStub(channel).GetBalance(
+            credits_pb.GetBalanceRequest(org_id=org_id), metadata=metadata
+        )
+    except grpc.aio.AioRpcError as error:
+        # Nobody is a member of an organization that is yet to be made.
+        if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+            return False
+        raise
     return (balance.available, balance.total) == (credits_, credits_)
 
 

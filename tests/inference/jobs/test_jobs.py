@@ -81,7 +81,6 @@ async def test_submit_refuses_what_no_model_does(jobs: Bench, changes: dict[str,
 
 async def test_jobs_wait_by_band_then_by_submission(jobs: Bench) -> None:
     late, standard, interactive = [await jobs.submit(str(band), band=band) for band in (2, 1, 0)]
-    assert await jobs.ready("shapes", "other", limit=2) == [interactive, standard]
     assert await jobs.ready("shapes") == [interactive, standard, late]
 
 
@@ -342,7 +341,7 @@ async def test_the_schema_refuses_second_leases_outcomes_and_places(jobs: Bench)
         "INSERT INTO jobs.outcome SELECT * FROM jobs.outcome",
         (
             "INSERT INTO jobs.ready SELECT 'other', band, vt, job_id, tenant_id, fence, attempts, "
-            "last_region, start_deadline FROM jobs.ready"
+            "last_region, start_deadline, weight, cost_seconds, regions FROM jobs.ready"
         ),
         "UPDATE jobs.lease SET fence = 0",
     ):

@@ -49,6 +49,7 @@ class RegionBench:
     address: str
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     metrics_port: int = 0
+    agent_variables: dict[str, str] = field(default_factory=dict)
 
     def start(self, name: str, *command: str, **variables: str) -> None:
         log = self.folder / f"{name}.log"
@@ -84,6 +85,22 @@ class RegionBench:
             *(sys.executable, "-m", "inference.regions.agent"),
             REELMESH_METRICS_LISTEN=f"127.0.0.1:{self.metrics_port}",
             REELMESH_SERVICE_KEY_FILE=str(self.identity.service_key_file("region:us-east")),
+            **self.agent_variables,
+        )
+
+    def start_bridge(self, url_file: Path) -> None:
+        self.start(
+            "bridge",
+            *(sys.executable, "-m", "inference.connectors"),
+            REELMESH_CONNECTOR_URL_FILE=str(url_file),
+        )
+
+    def start_inbound(self, **variables: str) -> None:
+        self.start(
+            "inbound",
+            *(sys.executable, "-m", "inference.inbound"),
+            REELMESH_SERVICE_KEY_FILE=str(self.identity.service_key_file("inbound")),
+            **variables,
         )
 
     async def until_head(self) -> None:
@@ -135,7 +152,7 @@ class RegionBench:
         return any(str(self.folder) in str(link.readlink()) for link in links)
 
     def stop_all(self) -> None:
-        for name in ("agent", "head", "scheduler"):
+        for name in ("inbound", "agent", "head", "bridge", "scheduler"):
             if name in self.running:
                 processes.stop(self.running.pop(name))
 

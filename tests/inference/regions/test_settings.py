@@ -47,3 +47,33 @@ def test_an_unknown_model_is_refused_by_name(variables: dict[str, str]) -> None:
     RegionSettings.from_environment(environment, models=CATALOG.names())
     with pytest.raises(InvalidConfiguration, match=r"REELMESH_MODEL.*shapes.*film"):
         environment.finish()
+
+
+def test_a_region_behind_a_broker_knows_no_scheduler(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("nats://user:secret@127.0.0.1:4222\n")
+    del variables["REELMESH_INFERENCE_ADDRESS"]
+    environment = Environment(variables | {"REELMESH_CONNECTOR_URL_FILE": str(tmp_path / "url")})
+    settings = RegionSettings.from_environment(environment, models=CATALOG.names())
+    environment.finish()
+    assert settings.replica.broker_url == "nats://user:secret@127.0.0.1:4222"
+
+
+def test_a_broker_that_there_is_not_is_refused_without_its_password(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("amqp://user:secret@127.0.0.1")
+    environment = Environment(variables | {"REELMESH_CONNECTOR_URL_FILE": str(tmp_path / "url")})
+    RegionSettings.from_environment(environment, models=CATALOG.names())
+    with pytest.raises(InvalidConfiguration, match=r"CONNECTOR_URL_FILE.*amqp") as refusal:
+        environment.finish()
+    assert "secret" not in str(refusal.value)
+
+
+def test_without_a_broker_the_scheduler_must_be_named(variables: dict[str, str]) -> None:
+    del variables["REELMESH_INFERENCE_ADDRESS"]
+    environment = Environment(variables)
+    RegionSettings.from_environment(environment, models=CATALOG.names())
+    with pytest.raises(InvalidConfiguration, match="REELMESH_INFERENCE_ADDRESS is not set"):
+        environment.finish()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import pytest
 
 from inference.scheduler.loop import Choose, SchedulerLoop
-from inference.scheduler.snapshot import ReadyJob
+from inference.scheduler.snapshot import ReadyJob, Waiting
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.signals import Signal
 
@@ -48,13 +48,15 @@ class MemoryBacklog:
         self.failures = 0
 
     def add(self, number: int) -> None:
-        self.jobs.append(ReadyJob(uuid.UUID(int=number), "shapes", "t", 1, number))
+        self.jobs.append(ReadyJob(uuid.UUID(int=number), "shapes", "t", 1, 10**18 + number))
 
     async def place(
-        self, models: Sequence[str], *, limit: int, choose: Choose
+        self, models: Sequence[str], regions: Collection[str], *, room: int, choose: Choose
     ) -> Mapping[uuid.UUID, int]:
-        ready = [job for job in self.jobs if job.model in models][:limit]
-        wanted = {placement.job_id for placement in choose(ready)} if ready else set()
+        ready = [job for job in self.jobs if job.model in models][:room]
+        wanted = (
+            {placement.job_id for placement in choose(Waiting(tuple(ready)))} if ready else set()
+        )
         if not wanted:
             return {}
         self.granting.emit(None)

@@ -1,50 +1,76 @@
-"""Laws of the placement policy."""
+"""Laws of one decision."""
 
 from __future__ import annotations
 
 import uuid
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.scheduler.policy import decide
-from inference.scheduler.snapshot import Placement, ReadyJob, RegionDemand, Snapshot
+from inference.scheduler.snapshot import Placement, ReadyJob, RegionDemand, RegionLoad, Snapshot
+from tests.inference.scheduler.factories import FAR, NOW, demand, job, order
 
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
+# A busy machine says nothing about the law.
+UNHURRIED = settings(deadline=None)
 MODELS = ("shapes", "film", "voice")
+REGIONS = ("us", "eu", "ap")
 
 models = st.sampled_from(MODELS)
 some_models = st.frozensets(models)
 
 
 @st.composite
-def snapshots(draw: st.DrawFn) -> Snapshot:
+def ready_jobs(draw: st.DrawFn, number: int) -> ReadyJob:
     deadlines = st.none() | st.sampled_from([NOW - timedelta(1), NOW, NOW + timedelta(1)])
-    jobs = tuple(
-        ReadyJob(
-            job_id=uuid.UUID(int=n),
-            model=draw(models),
-            tenant_id="t",
-            band=draw(st.integers(0, 2)),
-            order=draw(st.integers(0, 5)),
-            start_deadline=draw(deadlines),
-        )
-        for n in range(draw(st.integers(0, 12)))
+    return ReadyJob(
+        job_id=uuid.UUID(int=number),
+        model=draw(models),
+        tenant_id=draw(st.sampled_from("abc")),
+        band=draw(st.integers(0, 2)),
+        order=draw(st.sampled_from([order(NOW) - 1, FAR, FAR + 1])),
+        start_deadline=draw(deadlines),
+        weight=draw(st.sampled_from([0.5, 1.0, 4.0])),
+        cost_seconds=draw(st.floats(0.1, 100)),
+        regions=draw(st.frozensets(st.sampled_from(REGIONS), max_size=2)),
     )
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    jobs = tuple(draw(ready_jobs(n)) for n in range(draw(st.integers(0, 12))))
     demands = tuple(
         RegionDemand(
             demand_id=n,
-            region=f"r{n % 2}",
+            region=draw(st.sampled_from(REGIONS)),
             agent_id="a",
             capacity=draw(st.integers(1, 4)),
             models=draw(some_models),
             warm_models=draw(some_models),
+            price=draw(st.sampled_from([0.5, 1.0, 3.0])),
         )
         for n in range(draw(st.integers(0, 4)))
     )
-    return Snapshot(jobs, demands)
+    loads = {
+        region: RegionLoad(draw(st.booleans()), draw(st.floats(0, 50)), draw(st.integers(0, 3)))
+        for region in draw(st.frozensets(st.sampled_from(REGIONS)))
+    }
+    return Snapshot(jobs, demands, loads)
+
+
+def is_open(snapshot: Snapshot, region: str) -> bool:
+    load = snapshot.regions.get(region)
+    return load is None or load.is_open
+
+
+def could_run(snapshot: Snapshot, one: ReadyJob, at: RegionDemand) -> bool:
+    alive = one.start_deadline is None or one.start_deadline > NOW
+    allowed = not one.regions or at.region in one.regions
+    return alive and allowed and one.model in at.models and is_open(snapshot, at.region)
 
 
 def room_left(snapshot: Snapshot, placements: list[Placement]) -> dict[int, int]:
@@ -52,74 +78,61 @@ def room_left(snapshot: Snapshot, placements: list[Placement]) -> dict[int, int]
     return {d.demand_id: d.capacity - used[d.demand_id] for d in snapshot.demands}
 
 
-def rank(job: ReadyJob) -> tuple[int, int, int]:
-    return (job.band, job.order, job.job_id.int)
-
-
 @given(snapshots())
+@UNHURRIED
 def test_never_over_capacity(snapshot: Snapshot) -> None:
     assert all(room >= 0 for room in room_left(snapshot, decide(snapshot, NOW)).values())
 
 
 @given(snapshots())
+@UNHURRIED
 def test_never_two_placements_of_one_job(snapshot: Snapshot) -> None:
     placed = [placement.job_id for placement in decide(snapshot, NOW)]
     assert len(placed) == len(set(placed))
 
 
 @given(snapshots())
-def test_only_where_the_model_runs_and_before_the_deadline(snapshot: Snapshot) -> None:
-    jobs = {job.job_id: job for job in snapshot.ready}
-    demands = {demand.demand_id: demand for demand in snapshot.demands}
+@UNHURRIED
+def test_residency_model_deadline_and_cordon_are_always_kept(snapshot: Snapshot) -> None:
+    jobs = {one.job_id: one for one in snapshot.ready}
+    demands = {one.demand_id: one for one in snapshot.demands}
     for placement in decide(snapshot, NOW):
-        job, demand = jobs[placement.job_id], demands[placement.demand_id]
-        assert job.model in demand.models
-        assert (placement.region, placement.agent_id) == (demand.region, demand.agent_id)
-        assert job.start_deadline is None or job.start_deadline > NOW
-        assert placement.reason
+        at = demands[placement.demand_id]
+        assert could_run(snapshot, jobs[placement.job_id], at)
+        assert (placement.region, placement.agent_id) == (at.region, at.agent_id)
+        assert placement.region in placement.reason
 
 
 @given(snapshots())
+@UNHURRIED
 def test_work_conserving(snapshot: Snapshot) -> None:
     placements = decide(snapshot, NOW)
     room = room_left(snapshot, placements)
     placed = {placement.job_id for placement in placements}
-    for job in snapshot.ready:
-        alive = job.start_deadline is None or job.start_deadline > NOW
-        if alive and job.job_id not in placed:
-            assert not any(room[d.demand_id] and job.model in d.models for d in snapshot.demands)
+    for one in snapshot.ready:
+        if one.job_id not in placed:
+            assert not any(
+                room[d.demand_id] and could_run(snapshot, one, d) for d in snapshot.demands
+            )
 
 
 @given(snapshots())
-def test_order_is_respected_among_jobs_of_a_model(snapshot: Snapshot) -> None:
+@UNHURRIED
+def test_equal_jobs_of_a_tenant_go_by_when_they_are_due(snapshot: Snapshot) -> None:
     placed = {placement.job_id for placement in decide(snapshot, NOW)}
-    for model in MODELS:
-        queue = sorted(
-            (
-                job
-                for job in snapshot.ready
-                if job.model == model and (job.start_deadline is None or job.start_deadline > NOW)
-            ),
-            key=rank,
-        )
-        served = [job.job_id in placed for job in queue]
+    alive = [one for one in snapshot.ready if one.start_deadline in {None, NOW + timedelta(1)}]
+    for kind in {(one.model, one.tenant_id, one.band, one.regions) for one in alive}:
+        lane = [one for one in alive if (one.model, one.tenant_id, one.band, one.regions) == kind]
+        lane.sort(key=lambda one: (one.order, one.job_id.int))
+        served = [one.job_id in placed for one in lane]
         assert served == sorted(served, reverse=True)
 
 
 @given(snapshots())
+@UNHURRIED
 def test_the_order_of_the_input_does_not_matter(snapshot: Snapshot) -> None:
-    turned = Snapshot(snapshot.ready[::-1], snapshot.demands[::-1])
+    turned = replace(snapshot, ready=snapshot.ready[::-1], demands=snapshot.demands[::-1])
     assert decide(snapshot, NOW) == decide(turned, NOW)
-
-
-def demand(demand_id: int, **changes: object) -> RegionDemand:
-    fields = {"region": f"r{demand_id}", "agent_id": "a", "capacity": 1, "models": {"shapes"}}
-    return RegionDemand(demand_id=demand_id, **(fields | changes))
-
-
-def job(number: int, **changes: object) -> ReadyJob:
-    fields = {"model": "shapes", "tenant_id": "t", "band": 1, "order": number}
-    return ReadyJob(job_id=uuid.UUID(int=number), **(fields | changes))
 
 
 def test_a_lower_band_goes_first() -> None:
@@ -131,7 +144,7 @@ def test_a_warm_region_goes_before_a_cold_one_with_more_room() -> None:
     cold, warm = demand(1, capacity=9), demand(2, warm_models={"shapes"})
     [placement] = decide(Snapshot((job(1),), (cold, warm)), NOW)
     assert placement.region == "r2"
-    assert "warm" in placement.reason
+    assert "r2 is warm, wait 0.0 s, price 1" in placement.reason
 
 
 def test_equal_regions_share_by_room() -> None:
@@ -139,3 +152,32 @@ def test_equal_regions_share_by_room() -> None:
         tuple(job(n) for n in range(4)), (demand(1, capacity=4), demand(2, capacity=4))
     )
     assert Counter(p.region for p in decide(snapshot, NOW)) == {"r1": 2, "r2": 2}
+
+
+@pytest.mark.parametrize(("backlog", "region"), [(5.0, "r1"), (30.0, "r2")])
+def test_a_dear_region_is_taken_only_when_it_starts_much_sooner(
+    backlog: float, region: str
+) -> None:
+    cheap, dear = demand(1, price=1.0), demand(2, price=3.0)
+    loads = {"r1": RegionLoad(backlog_seconds=backlog, running=1)}
+    [placement] = decide(Snapshot((job(1, cost_seconds=5.0),), (cheap, dear), loads), NOW)
+    # Twice the price for five seconds is worth ten seconds of waiting; two servers share the queue.
+    assert placement.region == region
+
+
+def test_a_closed_region_is_named_in_the_reason() -> None:
+    loads = {"r1": RegionLoad(is_open=False)}
+    [placement] = decide(Snapshot((job(1),), (demand(1), demand(2)), loads), NOW)
+    assert placement.region == "r2"
+    assert placement.reason.endswith("closed: r1")
+
+
+def test_a_region_that_a_job_may_not_use_stays_empty() -> None:
+    snapshot = Snapshot((job(1, regions=frozenset({"r2"})),), (demand(1),))
+    assert decide(snapshot, NOW) == []
+
+
+def test_the_nearer_deadline_of_a_tenant_goes_first() -> None:
+    soon = job(2, order=order(NOW + timedelta(minutes=1)))
+    snapshot = Snapshot((job(1), soon), (demand(1),))
+    assert [p.job_id.int for p in decide(snapshot, NOW)] == [2]

@@ -80,7 +80,7 @@ class EchoServicer:
         codec = (request_class.FromString, self._reply.SerializeToString)
         unary = {
             name: grpc.unary_unary_rpc_method_handler(self.unary, *codec)
-            for name in ("Anyone", "User", "Member", "Business", "Either", "Operator")
+            for name in ("Anyone", "User", "Member", "Acting", "Business", "Either", "Operator")
         }
         handlers = {
             **unary,
@@ -97,7 +97,16 @@ class EchoStub:
 
     def __init__(self, channel: Any, messages: SimpleNamespace) -> None:
         codec = (messages.EchoRequest.SerializeToString, messages.EchoReply.FromString)
-        for name in ("Anyone", "User", "Member", "Business", "Either", "Operator", "Missing"):
+        for name in (
+            "Anyone",
+            "User",
+            "Member",
+            "Acting",
+            "Business",
+            "Either",
+            "Operator",
+            "Missing",
+        ):
             setattr(self, name, channel.unary_unary(f"/{ECHO}/{name}", *codec))
         self.Down = channel.unary_stream(f"/{ECHO}/Down", *codec)
         self.Up = channel.stream_unary(f"/{ECHO}/Up", *codec)

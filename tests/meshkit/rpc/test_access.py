@@ -13,6 +13,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from meshkit.authorization import Decision
 from meshkit.context import UserPrincipal
 from meshkit.ids import format_id
 from meshkit.keys import create_private_key, public_jwk, read_private_key, thumbprint, write_key_set
@@ -252,10 +253,10 @@ async def test_member_acts_in_the_tokens_organization(
 
 
 class NothingAllowed:
-    async def allows(
+    async def decide(
         self, principal: UserPrincipal, permission: str, organization_id: UUID
-    ) -> bool:
-        return False
+    ) -> Decision:
+        return Decision.NOT_PERMITTED
 
 
 async def test_member_without_the_permission_is_refused(

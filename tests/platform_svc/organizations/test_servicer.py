@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from reelmesh.platform.organizations.v1 import organizations_events_pb2 as event
 from reelmesh.platform.organizations.v1 import organizations_service_pb2 as pb
 from reelmesh.platform.organizations.v1.organizations_service_pb2_grpc import (
     OrganizationsServiceStub,
-    add_OrganizationsServiceServicer_to_server,
 )
 
 from meshkit.ids import format_id
@@ -23,18 +21,11 @@ from meshkit.inbox import Event
 from meshkit.migrations import drift
 from meshkit.outbox import outbox_table
 from meshkit.postgres import Database
-from meshkit.server import Service
-from meshkit.testing.clock import ManualClock
-from meshkit.testing.databases import Databases
-from meshkit.testing.identity import USER, TestIdentity
-from meshkit.testing.servers import ServedMesh, serve
-from platform_svc.organizations.commands import OrganizationCommands
+from meshkit.testing.identity import USER
 from platform_svc.organizations.jobs import USER_SIGNED_UP, PersonalOrganizations
 from platform_svc.organizations.membership import Role
-from platform_svc.organizations.queries import OrganizationQueries
-from platform_svc.organizations.servicer import OrganizationsServicer
+from platform_svc.organizations.store import ORGANIZATION_CREATED
 from platform_svc.organizations.tables import Base, MembershipRow, OrganizationRow, RoleRow
-from platform_svc.organizations.wiring import MIGRATIONS, SERVICE_NAME
 from tests.platform_svc.refusals import Refusal, read_refusal, refusal_of
 
 ORG_ID = format_id("org", USER.organization_id)
@@ -46,47 +37,6 @@ EXISTS = Refusal(grpc.StatusCode.ALREADY_EXISTS, "ORGANIZATION_EXISTS", {})
 NOT_FOUND = Refusal(grpc.StatusCode.NOT_FOUND, "ORGANIZATION_NOT_FOUND", {})
 
 
-@pytest.fixture(scope="session")
-async def organizations_template(databases: Databases) -> str:
-    return await databases.template({"organizations": MIGRATIONS})
-
-
-@pytest.fixture
-async def database(databases: Databases, organizations_template: str) -> AsyncIterator[Database]:
-    async with (
-        databases.clone(organizations_template) as url,
-        Database(url, schema="organizations") as database,
-    ):
-        yield database
-
-
-@pytest.fixture
-def commands(database: Database, clock: ManualClock) -> OrganizationCommands:
-    return OrganizationCommands(database.sessions, clock.ambient)
-
-
-@pytest.fixture
-async def mesh(database, commands, identity: TestIdentity) -> AsyncIterator[ServedMesh]:
-    servicer = OrganizationsServicer(commands, OrganizationQueries(database.sessions))
-    service = Service(
-        SERVICE_NAME, lambda server: add_OrganizationsServiceServicer_to_server(servicer, server)
-    )
-    async with serve(service, identity=identity) as mesh:
-        yield mesh
-
-
-@pytest.fixture
-async def platform(mesh) -> AsyncIterator[OrganizationsServiceStub]:
-    async with mesh.as_service(OrganizationsServiceStub, "platform") as stub:
-        yield stub
-
-
-@pytest.fixture
-async def user(mesh) -> AsyncIterator[OrganizationsServiceStub]:
-    async with mesh.as_user(OrganizationsServiceStub) as stub:
-        yield stub
-
-
 def ensure(**changes: str) -> pb.EnsurePersonalOrganizationRequest:
     fields = {"org_id": ORG_ID, "user_id": USER_ID, "name": "Ada"}
     return pb.EnsurePersonalOrganizationRequest(**(fields | changes))
@@ -94,8 +44,9 @@ def ensure(**changes: str) -> pb.EnsurePersonalOrganizationRequest:
 
 async def announced(database: Database) -> list[events.OrganizationCreated]:
     outbox = outbox_table("organizations")
+    query = sa.select(outbox.c.payload).where(outbox.c.subject == ORGANIZATION_CREATED)
     async with database.sessions() as session:
-        payloads = await session.scalars(sa.select(outbox.c.payload).order_by(outbox.c.position))
+        payloads = await session.scalars(query.order_by(outbox.c.position))
         return [events.OrganizationCreated.FromString(payload) for payload in payloads]
 
 

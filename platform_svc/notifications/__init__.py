@@ -1,0 +1,1 @@
+"""Mail to people, in the words of templates."""
