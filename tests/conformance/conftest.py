@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ async def brokers() -> AsyncIterator[BrokerServers]:
 @pytest.fixture
 async def jobs(databases: Databases) -> AsyncIterator[Bench]:
     template = await databases.template({SCHEMA: MIGRATIONS})
-    async with databases.clone(template) as url, bench(url, loops=True) as made:
+    # However slow a restart is, a lease ends when a test says so.
+    forever = timedelta(hours=1)
+    async with (
+        databases.clone(template) as url,
+        bench(url, loops=True, lease_ttl=forever) as made,
+    ):
         yield made
         async with made.database.sessions.begin() as session:
             assert await offenders(session) == {}

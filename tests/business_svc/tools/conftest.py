@@ -42,6 +42,7 @@ async def installation(
 ) -> AsyncIterator[Installation]:
     platform, inference = FakePlatform(), FakeInference()
     services = (
+        platform.members.service(),
         platform.credits.service(),
         platform.assets.service(),
         inference.servicer.service(),

@@ -12,6 +12,7 @@ import grpc
 from reelmesh.inference.jobs.v1 import jobs_service_pb2 as jobs_pb
 from reelmesh.platform.assets.v1 import assets_service_pb2 as assets_pb
 from reelmesh.platform.credits.v1 import credits_service_pb2 as credits_pb
+from reelmesh.platform.organizations.v1 import members_service_pb2 as members_pb
 
 from meshkit.clock import uuid7
 from meshkit.ids import format_id
@@ -20,6 +21,9 @@ from meshkit.testing.fakes import FakeServicer
 
 # Newer than anything that a test's clock shows.
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
+MEMBER = members_pb.ResolveMembershipResponse(
+    role="member", permissions=["runs.read", "runs.write"]
+)
 FINAL = {"succeeded", "failed", "canceled", "expired"}
 
 
@@ -50,15 +54,17 @@ def after(effect: Callable[[Any], Any]) -> Callable[[Any], RemoteError]:
 
 
 class FakePlatform:
-    """Credits and assets of any number of organizations."""
+    """Members, credits and assets of any number of organizations; all users are members."""
 
     def __init__(self) -> None:
+        self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
         self.credits = FakeServicer("reelmesh.platform.credits.v1.CreditsService")
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
         self.entries: list[credits_pb.LedgerEntry] = []
         self.ready: dict[str, assets_pb.Asset] = {}
+        self.members.always("ResolveMembership", MEMBER)
         self.credits.always("HoldCredits", self.hold)
         self.credits.always("CaptureHold", self.capture)
         self.credits.always("ReleaseHold", self.release)
