@@ -29,6 +29,19 @@ class Batch:
         """Follow every run to its end."""
         await asyncio.gather(*(self._follow(run_id) for run_id in list(self.runs)))
 
+    def running_in(self, region: str) -> list[str]:
+        """Give the runs that a region has begun and not ended."""
+        return [
+            run["run_id"]
+            for run in self.runs.values()
+            if (run["state"], run.get("region")) == ("running", region)
+        ]
+
+    def regions(self) -> set[str]:
+        """Give the regions in which something runs."""
+        running = (run for run in self.runs.values() if run["state"] == "running")
+        return {run["region"] for run in running}
+
     def count(self, state: str) -> int:
         return sum(run["state"] == state for run in self.runs.values())
 

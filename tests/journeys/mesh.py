@@ -33,6 +33,7 @@ from platform_svc.assets import invariants as assets
 from platform_svc.credits import invariants as credits_invariants
 from tests.deploy.waiting import marked
 
+REGIONS = ("us-east", "eu-west")
 COMMAND_SECONDS_MAX = 400
 POLL_SECONDS = 0.05
 SETTLED_WITHIN = timedelta(minutes=3)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.mesh import Mesh
+from tests.journeys.mesh import REGIONS, Mesh
 
 
 def test_the_demo_shows_its_table_and_the_picture_to_people(mesh: Mesh) -> None:
@@ -62,7 +62,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
     processes = {one["name"]: one for one in status["processes"]}
     assert set(processes) == {
         *("postgres", "seaweedfs", "nats", "platform", "business", "scheduler", "edge"),
-        *("region-us-east-head", "region-us-east-agent"),
+        *(f"region-{name}-{kind}" for name in REGIONS for kind in ("head", "agent")),
     }
     for one in processes.values():
         assert one["state"] == "ready"
@@ -71,13 +71,14 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
         assert re.match(r"\d+\.\d+", one["version"])
         assert one["restarts"] >= 0
     assert processes["edge"]["port"] == mesh.port
-    assert [(one["name"], one["state"]) for one in status["regions"]] == [("us-east", "running")]
+    states = {one["name"]: one["state"] for one in status["regions"]}
+    assert states == dict.fromkeys(REGIONS, "running")
 
 
 def test_status_is_a_table_for_people(mesh: Mesh) -> None:
     answer = mesh.reelmesh("status")
 
-    assert "9 of 9 processes ready" in answer.stdout
+    assert "11 of 11 processes ready" in answer.stdout
     assert mesh.gateway_url in answer.stdout
 
 

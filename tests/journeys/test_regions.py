@@ -1,58 +1,65 @@
-"""Operators take a region out of service and put it back, by the commands that they type."""
+"""Operators take regions out of service and put them back, by the commands that they type."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from deploy.client import ApiError
-from tests.journeys.mesh import Mesh
+from tests.journeys.mesh import REGIONS, Mesh
 
 PICTURE = {"prompt": "a red circle", "steps": 4, "seed": 5}
-REGION = "us-east"
+NOTE = "a new driver"
 
 
-async def region(mesh: Mesh) -> dict[str, Any]:
-    [one] = json.loads((await mesh.command("regions", "--json")).stdout)
-    assert one["name"] == REGION
-    return one
+async def regions(mesh: Mesh) -> dict[str, dict[str, Any]]:
+    listed = json.loads((await mesh.command("regions", "--json")).stdout)
+    return {one["name"]: one for one in listed}
 
 
-async def test_a_cordoned_region_gets_no_work_until_it_is_uncordoned(mesh: Mesh) -> None:
-    cordoned = await mesh.command("regions", "cordon", REGION, "--note", "a new driver")
-    assert cordoned.stdout.strip() == f"{REGION} is cordoned"
+@asynccontextmanager
+async def cordoned(mesh: Mesh, *names: str) -> AsyncIterator[None]:
     try:
-        async with mesh.user() as client:
-            run = await client.run("text-to-image", PICTURE)
-            shown = await region(mesh)
-            assert (shown["service"]["state"], shown["service"]["note"]) == (
-                "cordoned",
-                "a new driver",
-            )
-            assert shown["ray_address"]
-            waiting = await client.get_run(run["run_id"])
-            assert (waiting["state"], waiting["step"]) == ("queued", 0)
-
-            opened = await mesh.command("regions", "uncordon", REGION)
-            assert opened.stdout.strip() == f"{REGION} is active"
-            assert (await client.finished(run["run_id"]))["state"] == "succeeded"
+        for name in names:
+            done = await mesh.command("regions", "cordon", name, "--note", NOTE)
+            assert done.stdout.strip() == f"{name} is cordoned"
+        yield
     finally:
-        await mesh.command("regions", "uncordon", REGION)
+        for name in names:
+            await mesh.command("regions", "uncordon", name)
+
+
+async def test_cordoned_regions_get_no_work_until_one_is_uncordoned(mesh: Mesh) -> None:
+    async with mesh.user() as client, cordoned(mesh, *REGIONS):
+        run = await client.run("text-to-image", PICTURE)
+        for one in (await regions(mesh)).values():
+            assert (one["service"]["state"], one["service"]["note"]) == ("cordoned", NOTE)
+            assert one["ray_address"]
+        waiting = await client.get_run(run["run_id"])
+        assert (waiting["state"], waiting["step"]) == ("queued", 0)
+
+        opened = await mesh.command("regions", "uncordon", REGIONS[1])
+        assert opened.stdout.strip() == f"{REGIONS[1]} is active"
+        ended = await client.finished(run["run_id"])
+        assert (ended["state"], ended["region"]) == ("succeeded", REGIONS[1])
 
     placements = json.loads((await mesh.command("regions", "placements", "--json")).stdout)
-    assert f"{REGION} is warm" in placements[0]["reason"]
+    assert f"{REGIONS[1]} is warm" in placements[0]["reason"]
     assert (await mesh.offenders()) == {}
 
 
 async def test_draining_an_idle_region_ends_drained(mesh: Mesh) -> None:
+    name = REGIONS[0]
     try:
-        drained = await mesh.command("regions", "drain", REGION)
-        assert drained.stdout.strip() in {f"{REGION} is drained", f"{REGION} is draining"}
+        drained = await mesh.command("regions", "drain", name)
+        assert drained.stdout.strip() in {f"{name} is drained", f"{name} is draining"}
     finally:
-        await mesh.command("regions", "uncordon", REGION)
-    assert (await region(mesh))["service"]["state"] == "active"
+        await mesh.command("regions", "uncordon", name)
+    assert (await regions(mesh))[name]["service"]["state"] == "active"
 
 
 async def test_users_who_do_not_operate_are_refused(mesh: Mesh) -> None:
@@ -60,7 +67,7 @@ async def test_users_who_do_not_operate_are_refused(mesh: Mesh) -> None:
         for method, path in (
             ("GET", "/v1/ops/regions"),
             ("GET", "/v1/ops/placements"),
-            ("POST", f"/v1/ops/regions/{REGION}:cordon"),
+            ("POST", f"/v1/ops/regions/{REGIONS[0]}:cordon"),
         ):
             with pytest.raises(ApiError) as refused:
                 await client.call(method, path, {} if method == "POST" else None)
