@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from inference.scheduler.planner import SETTINGS as PLANNER_SETTINGS
+from inference.scheduler.planner import PlannerSettings
 from meshkit.config import Environment
 from meshkit.invariants import check_interval
 
@@ -19,12 +21,13 @@ class InferenceSettings:
     """How long a lease lives without a sign of life, how often invariants are checked, and prices.
 
     The lease: 2 to 300 seconds. `prices` is what a second of a region's devices costs, relative to
-    the others; a region that is not named costs 1.
+    the others; a region that is not named costs 1. `planner` says how large fleets should be.
     """
 
     lease_ttl: timedelta
     check_interval: timedelta
     prices: Mapping[str, float]
+    planner: PlannerSettings
 
     @classmethod
     def from_environment(cls, environment: Environment) -> InferenceSettings:
@@ -38,7 +41,23 @@ class InferenceSettings:
             ),
             check_interval=check_interval(environment, "REELMESH_JOBS_CHECK_SECONDS"),
             prices=_prices(environment),
+            planner=_planner(environment),
         )
+
+
+def _planner(environment: Environment) -> PlannerSettings:
+    usual = PLANNER_SETTINGS
+    return PlannerSettings(
+        drain_seconds=environment.number(
+            "REELMESH_REPLICAS_DRAIN_SECONDS",
+            minimum=0.1,
+            maximum=3600,
+            default=usual.drain_seconds,
+        ),
+        keep_seconds=environment.number(
+            "REELMESH_REPLICAS_KEEP_SECONDS", minimum=0, maximum=86400, default=usual.keep_seconds
+        ),
+    )
 
 
 def _prices(environment: Environment) -> dict[str, float]:

@@ -25,11 +25,14 @@ from inference.jobs.queries import JobQueries
 from inference.jobs.queue import RegionQueue
 from inference.jobs.region_commands import RegionCommands
 from inference.jobs.regions_servicer import RegionsServicer
+from inference.jobs.replica_commands import ReplicaCommands
 from inference.jobs.servicer import JobsServicer
 from inference.jobs.settlement import Settlement
 from inference.jobs.upkeep import Upkeep
 from inference.models.catalog import Catalog
 from inference.scheduler.loop import SchedulerLoop
+from inference.scheduler.planner import SETTINGS as PLANNER_SETTINGS
+from inference.scheduler.planner import PlannerSettings
 from meshkit.clock import Ambient
 from meshkit.part import PartContext
 from meshkit.postgres import Database
@@ -49,6 +52,7 @@ class Inference:
     queries: JobQueries
     leases: LeaseCommands
     regions: RegionCommands
+    replicas: ReplicaCommands
     upkeep: Upkeep
     loop: SchedulerLoop[Lease]
     prices: Mapping[str, float]
@@ -60,8 +64,10 @@ class Inference:
     def services(self) -> tuple[Service, ...]:
         """Give the gRPC services."""
         jobs = JobsServicer(self.commands, self.queries)
-        leases = LeaseServicer(self.queue)
-        regions = RegionsServicer(self.regions, lambda: self.loop.sightings, self.prices)
+        leases = LeaseServicer(self.queue, self.replicas.report)
+        regions = RegionsServicer(
+            self.regions, self.replicas, lambda: self.loop.sightings, self.prices
+        )
         return (
             Service(
                 name="reelmesh.inference.jobs.v1.JobsService",
@@ -100,6 +106,7 @@ def build(
     lease_ttl: timedelta,
     catalog: Catalog | None = None,
     prices: Mapping[str, float] | None = None,
+    planner: PlannerSettings = PLANNER_SETTINGS,
 ) -> Inference:
     """Put the part together."""
     hub = JobHub()
@@ -111,6 +118,7 @@ def build(
         queries=JobQueries(database.sessions, hub),
         leases=leases,
         regions=RegionCommands(database.sessions, changes, settlement),
+        replicas=ReplicaCommands(database.sessions, prices or {}, planner),
         upkeep=Upkeep(database.sessions, changes, settlement),
         loop=SchedulerLoop(leases, wakeup, ambient, prices),
         prices=prices or {},
@@ -128,6 +136,7 @@ async def open_inference(stack: AsyncExitStack, part: PartContext) -> Sequence[S
         ambient=part.ambient,
         lease_ttl=settings.lease_ttl,
         prices=settings.prices,
+        planner=settings.planner,
     )
     part.start_outbox(database)
     part.supervisor.start("scheduler", built.loop.run)

@@ -75,6 +75,22 @@ def placements(data: DataOption = None, *, as_json: JsonOption = False) -> None:
         results.print(table)
 
 
+@regions.command()
+def scaling(data: DataOption = None, *, as_json: JsonOption = False) -> None:
+    """Show the newest changes of how many replicas a region should run, each with its reason."""
+    layout = Layout.at(data)
+    with explained():
+        found = asyncio.run(_call(layout, "GET", "/v1/ops/scaling"))["decisions"]
+        if as_json:
+            results.print_json(json.dumps(found))
+            return
+        table = Table("decided at", "region", "model", "replicas", "why", box=None)
+        for one in found:
+            change = f"{one['before']} to {one['after']}"
+            table.add_row(one["decided_at"], one["region"], one["model"], change, one["reason"])
+        results.print(table)
+
+
 def _change(layout: Layout, name: str, verb: str, note: str) -> None:
     with explained():
         path = f"/v1/ops/regions/{quote(name, safe='')}:{verb}"
@@ -104,7 +120,7 @@ def _merged(layout: Layout) -> list[dict[str, Any]]:
 
 def _print(merged: list[dict[str, Any]]) -> None:
     table = Table(
-        *("region", "process", "service", "waiting", "running", "models"),
+        *("region", "process", "service", "waiting", "running", "models", "replicas"),
         *("Ray address", "dashboard", "note"),
         box=None,
     )
@@ -114,6 +130,11 @@ def _print(merged: list[dict[str, Any]]) -> None:
             *(one["name"], one["state"], service.get("state", "")),
             *(str(service.get(f"{kind}_leases", "")) for kind in ("waiting", "running")),
             " ".join(service.get("models", [])),
+            " ".join(_replicas(one) for one in service.get("replicas", [])),
             *(one.get("ray_address", ""), one.get("dashboard_url", ""), service.get("note", "")),
         )
     results.print(table)
+
+
+def _replicas(one: Document) -> str:
+    return f"{one['running']}/{one['target']} of {one['minimum']}-{one['maximum']}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
@@ -18,6 +19,8 @@ from inference.connectors.protocol import (
     Lease,
     LeaseKey,
     Offer,
+    ReplicaReport,
+    ReplicaTarget,
     Verdict,
 )
 from meshkit.stubs import RemoteError
@@ -106,6 +109,20 @@ class LeaseClient:
             await self._stub.CompleteJob(messages.completion_message(completion))
         except grpc.aio.AioRpcError as error:
             raise _refusal(error, completion.key) from error
+
+    async def report_replicas(self, report: ReplicaReport) -> ReplicaTarget:
+        """Say how many replicas run and learn how many should.
+
+        Raises:
+            SchedulerAway: nobody answered.
+            RemoteError: the report was refused.
+        """
+        message = pb.ReportReplicasRequest(**asdict(report))
+        try:
+            reply = await self._stub.ReportReplicas(message)
+        except grpc.aio.AioRpcError as error:
+            raise _refusal(error) from error
+        return ReplicaTarget(reply.target, reply.reason)
 
     async def fail(self, failure: Failure) -> None:
         """Give a lease up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -11,26 +11,26 @@ from reelmesh.inference.regions.v1 import lease_service_pb2_grpc as pb_grpc
 
 from inference.connectors import messages
 from inference.connectors.errors import LeaseLost, WrongRegion
-from inference.connectors.protocol import Beat, Consumer
+from inference.connectors.protocol import Beat, Consumer, ReplicaReport, ReplicaTarget
 from meshkit.context import ServicePrincipal, current
 
 QueueOf = Callable[[str], Consumer]
+Plan = Callable[[ReplicaReport], Awaitable[ReplicaTarget]]
 
 
 class LeaseServicer(pb_grpc.LeaseServiceServicer):
     """Serves LeaseService: each region sees only the leases that are its own."""
 
-    def __init__(self, queue_of: QueueOf) -> None:
+    def __init__(self, queue_of: QueueOf, plan: Plan) -> None:
         self._queue_of = queue_of
+        self._plan = plan
 
     async def LeaseJobs(
         self, request: pb.LeaseJobsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.LeaseJobsResponse:
         """Wait for work and grant leases."""
         del context
-        caller = _calling_region()
-        if caller != request.region:
-            raise WrongRegion(caller=caller, region=request.region)
+        caller = _speaking_for(request.region)
         leases = await self._queue_of(caller).lease(messages.offer_of(request))
         return pb.LeaseJobsResponse(leases=[messages.lease_message(lease) for lease in leases])
 
@@ -74,6 +74,29 @@ class LeaseServicer(pb_grpc.LeaseServiceServicer):
         del context
         await self._queue_of(_calling_region()).fail(messages.failure_of(request))
         return pb.FailJobResponse()
+
+    async def ReportReplicas(
+        self, request: pb.ReportReplicasRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ReportReplicasResponse:
+        """Take in what runs and say what should."""
+        del context
+        report = ReplicaReport(
+            region=_speaking_for(request.region),
+            model=request.model,
+            running=request.running,
+            minimum=request.minimum,
+            maximum=request.maximum,
+            run_seconds=request.run_seconds,
+        )
+        target = await self._plan(report)
+        return pb.ReportReplicasResponse(target=target.replicas, reason=target.reason)
+
+
+def _speaking_for(region: str) -> str:
+    caller = _calling_region()
+    if caller != region:
+        raise WrongRegion(caller=caller, region=region)
+    return caller
 
 
 def _calling_region() -> str:

@@ -129,6 +129,29 @@ class Failure:
     steps_made: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ReplicaReport:
+    """What a region runs of a model, and the bounds that its operator has set.
+
+    `run_seconds` is how long a job keeps a replica busy of late; 0 while that is not known.
+    """
+
+    region: str
+    model: str
+    running: int
+    minimum: int
+    maximum: int
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaTarget:
+    """How many replicas of a model a region should run, and why."""
+
+    replicas: int
+    reason: str
+
+
 class Producer(Protocol):
     """The side of a connector that brings work in."""
 

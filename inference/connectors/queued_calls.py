@@ -17,13 +17,15 @@ _LEASES: Final = "/reelmesh.inference.regions.v1.LeaseService/"
 LEASE_METHOD: Final = f"{_LEASES}LeaseJobs"
 FAIL_METHOD: Final = f"{_LEASES}FailJob"
 SUBMIT_METHOD: Final = "/reelmesh.inference.jobs.v1.JobsService/SubmitJob"
-# The five verbs and nothing else; who may call each is for the scheduler to say.
+# The verbs of a region and of who submits, and nothing else; who may call each is for the
+# scheduler to say.
 METHODS: Final = frozenset(
     {
         LEASE_METHOD,
         FAIL_METHOD,
         SUBMIT_METHOD,
         *(f"{_LEASES}{name}" for name in ("ExtendLeases", "ReportProgress", "CompleteJob")),
+        f"{_LEASES}ReportReplicas",
     }
 )
 # The caller's token is good for at least so long, and every report may be repeated.

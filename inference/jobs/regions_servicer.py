@@ -11,6 +11,7 @@ from reelmesh.inference.regions.v1 import regions_service_pb2_grpc as pb_grpc
 
 from inference.jobs.region_commands import RegionCommands
 from inference.jobs.region_store import PlacementRecord, RegionRecord, RegionState
+from inference.jobs.replica_commands import ReplicaCommands, ReplicasRecord, ScalingRecord
 from inference.scheduler.loop import Sighting
 from meshkit.context import current_user
 from meshkit.ids import format_id
@@ -24,9 +25,14 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
     """Serves RegionsService; `sightings` tells what regions said when they asked for work."""
 
     def __init__(
-        self, commands: RegionCommands, sightings: Sightings, prices: Mapping[str, float]
+        self,
+        commands: RegionCommands,
+        replicas: ReplicaCommands,
+        sightings: Sightings,
+        prices: Mapping[str, float],
     ) -> None:
         self._commands = commands
+        self._replicas = replicas
         self._sightings = sightings
         self._prices = prices
 
@@ -35,8 +41,10 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
     ) -> pb.ListRegionsResponse:
         """List the regions."""
         del request, context
-        regions = [self._message(record) for record in await self._commands.regions()]
-        return pb.ListRegionsResponse(regions=regions)
+        regions = {one.name: self._message(one) for one in await self._commands.regions()}
+        for reported in await self._replicas.reported():
+            regions[reported.region].replicas.append(_replicas(reported))
+        return pb.ListRegionsResponse(regions=regions.values())
 
     async def CordonRegion(
         self, request: pb.CordonRegionRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -67,6 +75,14 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
         records = await self._commands.placements(request.page_size or PAGE_DEFAULT)
         return pb.ListPlacementsResponse(placements=[_placement(one) for one in records])
 
+    async def ListScalingDecisions(
+        self, request: pb.ListScalingDecisionsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ListScalingDecisionsResponse:
+        """List the newest changes of targets."""
+        del context
+        records = await self._replicas.decisions(request.page_size or PAGE_DEFAULT)
+        return pb.ListScalingDecisionsResponse(decisions=[_decision(one) for one in records])
+
     async def _set(self, name: str, state: RegionState, note: str) -> pb.Region:
         operator = format_id("usr", current_user().user_id)
         note = note.replace("\x00", "")  # Postgres refuses NULs.
@@ -92,6 +108,29 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
             message.models.extend(sorted(seen.models))
             message.warm_models.extend(sorted(seen.warm_models))
         return message
+
+
+def _replicas(record: ReplicasRecord) -> pb.Replicas:
+    return pb.Replicas(
+        model=record.model,
+        running=record.running,
+        target=record.target,
+        minimum=record.minimum,
+        maximum=record.maximum,
+        reason=record.reason,
+    )
+
+
+def _decision(record: ScalingRecord) -> pb.ScalingDecision:
+    message = pb.ScalingDecision(
+        region=record.region,
+        model=record.model,
+        before=record.before,
+        after=record.after,
+        reason=record.reason,
+    )
+    message.decided_at.FromDatetime(record.decided_at)
+    return message
 
 
 def _placement(record: PlacementRecord) -> pb.PlacementRecord:

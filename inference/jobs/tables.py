@@ -170,6 +170,44 @@ class RegionRow(Base):
     changed_at: Mapped[datetime]
 
 
+class ReplicasRow(Base):
+    """What a region last reported of a model's replicas, and how many it should run.
+
+    `surplus_since` is when the target began to be more than what is wanted.
+    """
+
+    __tablename__ = "replicas"
+    __table_args__ = (
+        CheckConstraint("target >= 0", "target_not_negative"),
+        {"postgresql_with": HOT},
+    )
+
+    region: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    running: Mapped[int] = mapped_column(Integer)
+    minimum: Mapped[int] = mapped_column(Integer)
+    maximum: Mapped[int] = mapped_column(Integer)
+    run_seconds: Mapped[float] = mapped_column(Double)
+    target: Mapped[int] = mapped_column(Integer)
+    surplus_since: Mapped[datetime | None]
+    reason: Mapped[str]
+    reported_at: Mapped[datetime]
+
+
+class ScalingDecisionRow(Base):
+    """One change of how many replicas a region should run; kept for a month."""
+
+    __tablename__ = "scaling_decision"
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    region: Mapped[str]
+    model: Mapped[str]
+    before: Mapped[int] = mapped_column(Integer)
+    after: Mapped[int] = mapped_column(Integer)
+    reason: Mapped[str]
+    decided_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class OutcomeRow(Base):
     """The one terminal state of a job."""
 

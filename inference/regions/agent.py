@@ -21,6 +21,7 @@ from inference.regions.cluster import RayWorkers, connect
 from inference.regions.connecting import open_connector
 from inference.regions.dispatch import Dispatcher
 from inference.regions.health import health_endpoint
+from inference.regions.scaler import Scaler
 from inference.regions.settings import REPLICA_VARIABLES, RegionSettings
 from meshkit import telemetry
 from meshkit.clock import Ambient
@@ -41,6 +42,7 @@ class Agent:
         self._entry = entry
         self._workers = workers
         self._dispatcher: Dispatcher | None = None
+        self._scaler: Scaler | None = None
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -60,18 +62,20 @@ class Agent:
 
     def problem(self) -> str | None:
         """Say why the region takes no work, or give None."""
-        if self._dispatcher is None:
+        if self._dispatcher is None or self._scaler is None:
             return "the replicas are being deployed"
-        if self._workers.running == 0:
+        if self._workers.running == 0 and self._settings.replicas_min > 0:
             return "no replica runs"
-        if not self._dispatcher.is_connected:
+        # A region without replicas does not ask for work.
+        if not self._dispatcher.is_connected and not self._scaler.is_heard:
             return "the scheduler does not answer"
         return None
 
     async def _work(self, connector: LeaseClient) -> None:
         agent_id = str(Ambient().new_id())
         dispatcher = Dispatcher(self._settings.name, agent_id, connector, self._workers)
-        self._dispatcher = dispatcher
+        scaler = Scaler(self._settings, connector, self._workers, lambda: dispatcher.run_seconds)
+        self._dispatcher, self._scaler = dispatcher, scaler
         logger.info("region is open", extra={"region": self._settings.name, "agent": agent_id})
         loops = {
             asyncio.create_task(work, name=name)
@@ -79,6 +83,7 @@ class Agent:
                 ("poll", dispatcher.poll()),
                 ("beat", dispatcher.beat()),
                 ("watch", self._workers.watch()),
+                ("scale", scaler.run()),
                 ("stop", _wait(self._stop)),
             )
         }

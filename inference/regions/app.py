@@ -9,17 +9,15 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from ray import serve
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
 from inference.models.catalog import ModelEntry
 from inference.regions.deployment import PictureReplica
 from inference.regions.settings import RegionSettings
 
-# A pipeline object serves one lease at a time; the next one waits at the handle, where the
-# autoscaler counts it.
+# A pipeline object serves one lease at a time; the next one waits at the handle.
 LEASES_PER_REPLICA: Final = 1
-UPSCALE_SECONDS: Final = 5.0
-DOWNSCALE_SECONDS: Final = 60.0
+POLICY: Final = "inference.regions.scaling:PlannedReplicas"
 # A replica that is taken away may finish its picture.
 SHUTDOWN_SECONDS: Final = 120.0
 
@@ -33,11 +31,10 @@ def options(settings: RegionSettings) -> dict[str, Any]:
         "autoscaling_config": AutoscalingConfig(
             min_replicas=settings.replicas_min,
             max_replicas=settings.replicas_max,
-            target_ongoing_requests=LEASES_PER_REPLICA,
-            metrics_interval_s=1.0,
-            look_back_period_s=3.0,
-            upscale_delay_s=UPSCALE_SECONDS,
-            downscale_delay_s=DOWNSCALE_SECONDS,
+            # The scheduler has weighed already how long a surplus is kept.
+            upscale_delay_s=0.0,
+            downscale_delay_s=0.0,
+            policy=AutoscalingPolicy.model_validate({"policy_function": POLICY}),
         ),
         "graceful_shutdown_timeout_s": SHUTDOWN_SECONDS,
         "graceful_shutdown_wait_loop_s": 0.2,

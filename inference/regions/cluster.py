@@ -20,6 +20,7 @@ from inference.models.catalog import ModelEntry
 from inference.regions.app import LEASES_PER_REPLICA, application, application_name
 from inference.regions.deployment import STARTED
 from inference.regions.dispatch import ReplicaBroke, ReplicaDied
+from inference.regions.scaling import post_target
 from inference.regions.settings import RegionSettings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,15 @@ class RayWorkers:
         self._running = 0
 
     @property
+    def model(self) -> str:
+        """The model that the replicas serve."""
+        return self._entry.name
+
+    def aim(self, replicas: int) -> None:
+        """Tell Serve how many replicas there should be; blocks."""
+        post_target(self._name, replicas)
+
+    @property
     def running(self) -> int:
         """How many replicas run, as of the last look."""
         return self._running
@@ -54,7 +64,7 @@ class RayWorkers:
         return frozenset({self._entry.name})
 
     def slots(self) -> int:
-        """Give room for each replica's lease and for one that waits, which makes Serve scale up.
+        """Give room for each replica's lease and for one that is at hand when a replica is free.
 
         Without a replica there is no room: the scheduler is the better place to wait.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -33,6 +34,7 @@ WAIT_SECONDS: Final = 20.0
 AWAY_PAUSE_SECONDS: Final = 0.5
 # How often leases that wait are kept alive; also how soon their cancel is seen.
 BEAT_SECONDS: Final = 1.0
+NEWEST_WEIGHT: Final = 0.2
 
 HELD = Gauge("reelmesh_region_leases_held", "Leases that this agent has dispatched")
 ENDED = Counter("reelmesh_region_leases_ended_total", "Leases by how they ended", ["ending"])
@@ -72,10 +74,14 @@ class _Carried:
     lease: Lease
     task: asyncio.Task[None] | None = None
     is_started: bool = False
+    started_at: float = 0.0
 
 
 class Dispatcher:
-    """Leases as much as the replicas can hold and sees each lease to its end."""
+    """Leases as much as the replicas can hold and sees each lease to its end.
+
+    `run_seconds` is how long a lease keeps a replica busy, the newest ones counting most.
+    """
 
     def __init__(self, region: str, agent_id: str, connector: Consumer, workers: Workers) -> None:
         self._region = region
@@ -85,6 +91,7 @@ class Dispatcher:
         self._carried: dict[LeaseKey, _Carried] = {}
         self._changed = asyncio.Event()
         self.is_connected = False
+        self.run_seconds = 0.0
 
     @property
     def held(self) -> int:
@@ -150,6 +157,7 @@ class Dispatcher:
     async def _carry(self, carried: _Carried) -> None:
         def on_start() -> None:
             carried.is_started = True
+            carried.started_at = time.monotonic()
 
         key = carried.lease.key
         try:
@@ -171,6 +179,12 @@ class Dispatcher:
             HELD.set(len(self._carried))
             self._changed.set()
         ENDED.labels(ending).inc()
+        if carried.is_started:
+            self._measure(time.monotonic() - carried.started_at)
+
+    def _measure(self, seconds: float) -> None:
+        before = self.run_seconds or seconds
+        self.run_seconds = before + NEWEST_WEIGHT * (seconds - before)
 
     async def _give_up(self, failure: Failure) -> None:
         """End a lease that has not started; one that has started meanwhile goes on."""

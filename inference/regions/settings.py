@@ -82,7 +82,8 @@ class ReplicaSettings:
 class RegionSettings:
     """What the agent needs; `threads` bounds the computing threads of each replica.
 
-    `model` is the one model of the catalogue that the region serves.
+    With a `replicas_min` of 0 no replica runs while nothing waits for the region's model. `model`
+    is the one model of the catalogue that the region serves.
     """
 
     replica: ReplicaSettings
@@ -115,7 +116,7 @@ class RegionSettings:
             model=environment.choice("REELMESH_MODEL", choices=models, default=models[0]),
             ray_address=environment.text("REELMESH_RAY_ADDRESS"),
             replicas_min=environment.integer(
-                "REELMESH_REPLICAS_MIN", minimum=1, maximum=replicas_max, default=1
+                "REELMESH_REPLICAS_MIN", minimum=0, maximum=replicas_max, default=1
             ),
             replicas_max=replicas_max,
             threads=environment.integer(

@@ -76,8 +76,9 @@ class RegionBench:
             RAY_enable_worker_prestart="0",
         )
 
-    def start_scheduler(self) -> None:
-        self.start("scheduler", sys.executable, "-m", "inference", REELMESH_LISTEN=self.address)
+    def start_scheduler(self, **variables: str) -> None:
+        command = (sys.executable, "-m", "inference")
+        self.start("scheduler", *command, REELMESH_LISTEN=self.address, **variables)
 
     def start_agent(self) -> None:
         self.start(
@@ -224,6 +225,7 @@ def _bench(folder: Path, url: str, s3: S3Settings, nats_url: str) -> RegionBench
         "REELMESH_MODELS_DIR": str(folder / "models"),
         "REELMESH_STEP_SECONDS_MIN": "0.05",
         "REELMESH_LEASE_SECONDS": "5",
+        "REELMESH_REPLICAS_MIN": "0",
     }
     return RegionBench(
         folder, identity, variables, head, f"127.0.0.1:{port}", metrics_port=metrics_port

@@ -34,9 +34,10 @@ async def ended(business: Any, job_id: str) -> pb.Job:
     return await until(business, job_id, lambda job: job.state in TERMINAL)
 
 
-async def test_a_job_is_drawn_uploaded_and_told(
-    business: Any, objects: S3ObjectStore, submit: Any
+async def test_the_first_job_brings_the_first_replica_which_draws_uploads_and_tells(
+    region: Any, business: Any, objects: S3ObjectStore, submit: Any
 ) -> None:
+    assert region.replica_pids() == []
     job = await ended(business, await submit("plain", steps=4, count=3))
     assert (job.state, job.attempt, job.region) == ("succeeded", 1, "us-east")
     assert (job.step, job.steps) == (12, 12)
@@ -112,3 +113,15 @@ async def test_a_crowd_brings_a_second_replica_and_all_succeed(
     jobs = await asyncio.gather(*(ended(business, job_id) for job_id in ids))
     assert {job.state for job in jobs} == {"succeeded"}
     assert len(region.replica_pids()) == 2
+
+
+async def test_replicas_leave_when_nothing_waits_and_come_back_for_the_next_job(
+    region: Any, business: Any, submit: Any
+) -> None:
+    region.kill("scheduler")
+    region.start_scheduler(REELMESH_REPLICAS_KEEP_SECONDS="1")
+    await region.until_open()
+    async with asyncio.timeout(60):
+        while region.replica_pids():  # noqa: ASYNC110 - other processes set no events here
+            await asyncio.sleep(0.1)
+    assert (await ended(business, await submit("awake", steps=2))).state == "succeeded"
