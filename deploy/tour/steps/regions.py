@@ -16,7 +16,7 @@ async def run(guide: Guide) -> None:
         regions = (await operator.call("GET", "/v1/ops/regions"))["regions"]
         for region in regions:
             sizes = ", ".join(
-                f"{one['running']} of {one['minimum']} to {one['maximum']} replicas of {one['model']}"
+                f"{one['running']} (of {one['minimum']} to {one['maximum']}) {one['model']}"
                 for one in region.get("replicas", [])
             )
             guide.say(f"{region['name']} is {region['state']} and runs {sizes or 'nothing'}")
