@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,29 +28,17 @@ GRACE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class Connector:
-    """The platform's own broker that the regions go through; none for gRPC."""
+    """One of the platform's own brokers, for the regions that go through it, and its bridge."""
 
     broker: str
     url: str
     url_file: Path
     port: int
 
-    @classmethod
-    def chosen(
-        cls, secrets: SecretFiles, ports: Ports, nats: Nats, postgres: Postgres
-    ) -> Connector | None:
-        """Give the connector that REELMESH_CONNECTOR names, or None for gRPC.
-
-        Raises:
-            BadSetting: there is no such connector on one machine.
-        """
-        broker = os.environ.get(VARIABLE) or GRPC
-        if broker not in CHOICES:
-            raise BadSetting(f"{VARIABLE} is '{broker}'; it must be {', '.join(CHOICES)}.")
-        if broker == GRPC:
-            return None
-        url = nats.url if broker == "nats" else postgres.url_with_password
-        return cls(broker, url, secrets.folder / "connector_url", ports.one())
+    @property
+    def name(self) -> str:
+        """Name the process of the bridge."""
+        return f"connector-{self.broker}"
 
     def environment(self) -> dict[str, str]:
         """Give the settings of who goes through the broker."""
@@ -66,7 +54,7 @@ class Connector:
             await demand_ok(f"http://127.0.0.1:{self.port}/healthz", {})
 
         return Component(
-            name=f"connector-{self.broker}",
+            name=self.name,
             version=version_of("reelmesh"),
             port=self.port,
             command=(sys.executable, "-m", "inference.connectors"),
@@ -81,3 +69,38 @@ class Connector:
             needs=(self.broker, "scheduler"),
             grace_seconds=GRACE_SECONDS,
         )
+
+
+def connectors(
+    regions: Sequence[str], secrets: SecretFiles, ports: Ports, nats: Nats, postgres: Postgres
+) -> dict[str, Connector]:
+    """Give the connector of each region that goes through a broker; the others dial by gRPC.
+
+    REELMESH_CONNECTOR is a broker for all regions, or one for each: `us-east=grpc,eu-west=nats`.
+
+    Raises:
+        BadSetting: there is no such connector on one machine, or no such region.
+    """
+    chosen = _brokers(os.environ.get(VARIABLE) or GRPC, regions)
+    urls = {"nats": nats.url, "postgres": postgres.url_with_password}
+    made = {
+        broker: Connector(
+            broker, urls[broker], secrets.folder / f"connector_{broker}_url", ports.one()
+        )
+        for broker in sorted(set(chosen.values()) - {GRPC})
+    }
+    return {region: made[broker] for region, broker in chosen.items() if broker != GRPC}
+
+
+def _brokers(text: str, regions: Sequence[str]) -> dict[str, str]:
+    chosen = dict.fromkeys(regions, GRPC)
+    for word in filter(None, map(str.strip, text.split(","))):
+        region, is_for_one, broker = word.rpartition("=")
+        if broker not in CHOICES:
+            raise BadSetting(f"{VARIABLE} says '{broker}'; it must be {', '.join(CHOICES)}.")
+        if is_for_one and region not in chosen:
+            raise BadSetting(
+                f"{VARIABLE} names the region '{region}'; there are {', '.join(regions)}."
+            )
+        chosen |= {region: broker} if is_for_one else dict.fromkeys(regions, broker)
+    return chosen

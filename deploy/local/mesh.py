@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from deploy.local.component import Component
-from deploy.local.connector import Connector
+from deploy.local.connector import Connector, connectors
 from deploy.local.edge import Edge
 from deploy.local.failures import BadSetting
 from deploy.local.layout import Layout
@@ -120,21 +120,17 @@ class LocalMesh:
             **_trust(secrets),
             **parts.addresses(),
         }
-        connector = Connector.chosen(secrets, ports, nats, postgres)
-        bridges = [connector.component(shared)] if connector else []
-        through = connector.environment() if connector else {}
+        through = connectors(self._region_names, secrets, ports, nats, postgres)
+        bridges = {one.name: one.component(shared) for one in through.values()}
         known = {name: shared[name] for name in REGION_SETTINGS}
         self._describe(edge.url, {"postgres": postgres.url, "s3": store.endpoint})
         return [
             *(postgres.component(), store.component(), nats.component()),
             *parts.components(shared, secrets, layout.mail),
             edge.component(),
-            *bridges,
+            *bridges.values(),
             *(r.head() for r in self._regions),
-            *(
-                r.agent(known | through, bridges[0].name if bridges else None)
-                for r in self._regions
-            ),
+            *(_agent(r, known, through.get(r.name)) for r in self._regions),
         ]
 
     def _describe(self, gateway_url: str, endpoints: dict[str, str]) -> None:
@@ -149,6 +145,12 @@ class LocalMesh:
             }
             for region in self._regions
         ]
+
+
+def _agent(region: Region, known: dict[str, str], through: Connector | None) -> Component:
+    if through is None:
+        return region.agent(known)
+    return region.agent(known | through.environment(), through.name)
 
 
 def _trust(secrets: SecretFiles) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.local.layout import Layout
 from deploy.local.ports import Ports
-from tests.journeys.mesh import REGIONS, Mesh
+from tests.journeys.mesh import Mesh
 
 COLD_DEMO = "test_cold_demo.py"
 
@@ -39,7 +39,7 @@ def mesh(fresh: Mesh) -> Iterator[Mesh]:
         yield Mesh(Path(running), int(json.loads(status)["gateway_url"].rpartition(":")[2]))
         return
     # In a whole run the demo has been here: so this is a second start with the same data.
-    up = fresh.reelmesh("up", "--detach", "--regions", ",".join(REGIONS), check=False)
+    up = fresh.up()
     try:
         assert up.returncode == 0, up.stderr
         assert up.stdout.strip() == fresh.gateway_url

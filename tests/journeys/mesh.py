@@ -34,6 +34,7 @@ from platform_svc.credits import invariants as credits_invariants
 from tests.deploy.waiting import marked
 
 REGIONS = ("us-east", "eu-west")
+CONNECTOR = f"{REGIONS[1]}=nats"
 COMMAND_SECONDS_MAX = 400
 POLL_SECONDS = 0.05
 SETTLED_WITHIN = timedelta(minutes=3)
@@ -70,7 +71,14 @@ class Mesh:
     def layout(self) -> Layout:
         return Layout(self.data)
 
-    def reelmesh(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def up(self) -> subprocess.CompletedProcess[str]:
+        """Start the platform with two regions, one of which goes through a message broker."""
+        regions = ("--regions", ",".join(REGIONS))
+        return self.reelmesh("up", "--detach", *regions, check=False, REELMESH_CONNECTOR=CONNECTOR)
+
+    def reelmesh(
+        self, *arguments: str, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command against this platform."""
         return subprocess.run(
             [sys.executable, "-m", "deploy.cli", *arguments, "--data", str(self.data)],
@@ -78,7 +86,7 @@ class Mesh:
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS_MAX,
-            env={**os.environ, "REELMESH_PORT": str(self.port)},
+            env={**os.environ, "REELMESH_PORT": str(self.port), **environment},
         )
 
     async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -62,6 +62,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
     processes = {one["name"]: one for one in status["processes"]}
     assert set(processes) == {
         *("postgres", "seaweedfs", "nats", "platform", "business", "scheduler", "edge"),
+        "connector-nats",
         *(f"region-{name}-{kind}" for name in REGIONS for kind in ("head", "agent")),
     }
     for one in processes.values():
@@ -78,7 +79,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
 def test_status_is_a_table_for_people(mesh: Mesh) -> None:
     answer = mesh.reelmesh("status")
 
-    assert "11 of 11 processes ready" in answer.stdout
+    assert "12 of 12 processes ready" in answer.stdout
     assert mesh.gateway_url in answer.stdout
 
 

@@ -62,11 +62,22 @@ async def test_draining_an_idle_region_ends_drained(mesh: Mesh) -> None:
     assert (await regions(mesh))[name]["service"]["state"] == "active"
 
 
+async def test_replicas_follow_a_plan_that_gives_its_reason(mesh: Mesh) -> None:
+    for one in (await regions(mesh)).values():
+        [replicas] = one["service"]["replicas"]
+        assert replicas["model"] == "shapes"
+        assert replicas["minimum"] <= replicas["target"] <= replicas["maximum"]
+        assert "wanted in all" in replicas["reason"]
+    decisions = json.loads((await mesh.command("regions", "scaling", "--json")).stdout)
+    assert all(one["before"] != one["after"] and one["reason"] for one in decisions)
+
+
 async def test_users_who_do_not_operate_are_refused(mesh: Mesh) -> None:
     async with mesh.user() as client:
         for method, path in (
             ("GET", "/v1/ops/regions"),
             ("GET", "/v1/ops/placements"),
+            ("GET", "/v1/ops/scaling"),
             ("POST", f"/v1/ops/regions/{REGIONS[0]}:cordon"),
         ):
             with pytest.raises(ApiError) as refused:

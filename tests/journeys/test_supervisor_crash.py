@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -27,7 +28,8 @@ async def test_data_and_order_survive_a_kill_of_the_supervisor(mesh: Mesh) -> No
 
         os.kill(mesh.status()["supervisor_pid"], signal.SIGKILL)
         await until(lambda: mesh.reelmesh("status", check=False).returncode == 1)
-        await mesh.command("up", "--detach")
+        again = await asyncio.to_thread(mesh.up)
+        assert again.returncode == 0, again.stderr
 
         assert not [pid for pid in old + replicas if lives(pid)]
         assert await client.ledger() == before
