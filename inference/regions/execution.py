@@ -161,9 +161,11 @@ class JobRunner:
             work.steps_made += 1
             if self._step_seconds:
                 reporter.wait_stop(self._step_seconds)
+            made = number * steps + step
+            reporter.advance(made, work.lease.count * steps)
+            reporter.keep_pace(made)
             if reporter.must_stop:
                 raise Cancelled
-            reporter.advance(number * steps + step, work.lease.count * steps)
 
         if reporter.must_stop:
             raise Cancelled

@@ -15,6 +15,8 @@ from meshkit.stubs import RemoteError
 logger = logging.getLogger(__name__)
 
 AWAY_PAUSE_SECONDS: Final = 0.5
+# A scheduler that takes longer than this to answer does not hold the drawing up.
+PACE_SECONDS_MAX: Final = 1.0
 
 
 class Reporter:
@@ -33,6 +35,9 @@ class Reporter:
         self._news = asyncio.Event()
         self._step: tuple[int, int] | None = None
         self._stop = threading.Event()
+        self._heard = threading.Condition()
+        self._heard_step = 0
+        self._is_away = False
         self._task: asyncio.Task[None] | None = None
         self.is_lost = False
         self.is_canceled = False
@@ -45,6 +50,19 @@ class Reporter:
     def wait_stop(self, seconds: float) -> bool:
         """Block the calling thread until the job must stop, at most this long."""
         return self._stop.wait(seconds)
+
+    def keep_pace(self, step: int) -> None:
+        """Block the calling thread until the step before this one is answered.
+
+        So a cancel, which travels with the answer, is seen within two steps however slow the
+        scheduler is; one that is away is not waited for.
+        """
+
+        def is_near() -> bool:
+            return self._heard_step >= step - 1 or self._is_away or self.must_stop
+
+        with self._heard:
+            self._heard.wait_for(is_near, PACE_SECONDS_MAX)
 
     def advance(self, step: int, steps: int) -> None:
         """Take note of a step; may be called from any thread and never blocks."""
@@ -80,6 +98,7 @@ class Reporter:
                 verdict = await self._connector.extend([beat])
             except (SchedulerAway, RemoteError) as error:
                 logger.warning("no answer to a report", extra={"why": str(error)})
+                self._hear(self._heard_step, is_away=True)
                 await self._wait(AWAY_PAUSE_SECONDS)
                 self._news.set()
                 continue
@@ -87,6 +106,12 @@ class Reporter:
             self.is_canceled = self._key in verdict.canceled
             if self.is_lost or self.is_canceled:
                 self._stop.set()
+            self._hear(beat.step or 0)
+
+    def _hear(self, step: int, *, is_away: bool = False) -> None:
+        with self._heard:
+            self._heard_step, self._is_away = step, is_away
+            self._heard.notify_all()
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,9 @@ from inference.jobs.queue import RegionQueue
 from inference.jobs.state import State
 from inference.pipelines.fake import FakePipeline
 from inference.pipelines.protocol import Picture, PictureRequest, StepListener
+from inference.regions import reporting
 from inference.regions.execution import Ended, JobRunner
+from inference.regions.reporting import Reporter
 from inference.testing import REGION, Bench
 from meshkit.object_store import S3ObjectStore
 
@@ -116,6 +119,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.steps_made = 0
+        self.held = threading.Event()
 
     def generate(self, request: PictureRequest, on_step: StepListener) -> Picture:
         def counting(step: int, steps: int) -> None:
@@ -148,6 +152,42 @@ async def test_a_cancel_stops_the_drawing_within_two_steps_and_leaves_nothing(
     assert pipeline.steps_made - steps_before[0] <= 2
     assert job.step == pipeline.steps_made
     assert await keys(objects, lease) == []
+
+
+async def test_a_slow_answer_holds_the_drawing_so_that_a_cancel_still_comes_in_time(
+    jobs: Bench, objects: S3ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "PACE_SECONDS_MAX", 60.0)
+    lease = await jobs.leased(inputs={"prompt": "a", "steps": 20})
+    pipeline = Counted()
+
+    class Slow(Flaky):
+        """A queue that takes its time: the cancel comes while the second report is under way."""
+
+        async def extend(self, beats: Sequence[Beat]) -> Verdict:
+            if (beats[0].step or 0) > 0 and not canceled_at:
+                # Whatever the pipeline can do meanwhile, it has done when it is held.
+                await asyncio.to_thread(pipeline.held.wait, 30)
+                canceled_at.append(pipeline.steps_made)
+                await jobs.part.commands.cancel(lease.key.job_id)
+            return await super().extend(beats)
+
+    canceled_at: list[int] = []
+    monkeypatch.setattr(Reporter, "keep_pace", announced(Reporter.keep_pace, pipeline))
+    draw = runner(Slow(jobs.part.queue(REGION), away=0, hears=True), objects, pipeline=pipeline)
+    assert await draw.run(lease) is Ended.CANCELED
+    assert pipeline.steps_made == canceled_at[0] == 2
+
+
+def announced(keep_pace: Callable[..., None], pipeline: Counted) -> Callable[..., None]:
+    """Give a `keep_pace` that says when it is about to hold the second step."""
+
+    def keeping(reporter: Reporter, step: int) -> None:
+        if step == 2:
+            pipeline.held.set()
+        keep_pace(reporter, step)
+
+    return keeping
 
 
 async def test_steps_made_after_a_cancel_are_told_though_nobody_stopped(

@@ -62,7 +62,7 @@ async def broker(request: pytest.FixtureRequest, region: Any) -> AsyncIterator[B
 async def test_jobs_go_through_the_broker_and_survive_every_kill(
     broker: BrokerServer, region: Any, business: Any, objects: S3ObjectStore, submit: Any
 ) -> None:
-    label = broker.url.partition(":")[0]
+    label = _name(broker)
     victim = await submit(f"{label}-replica", steps=60)
     await until(business, victim, lambda job: job.step >= 3)
     for pid in region.replica_pids():
@@ -74,7 +74,7 @@ async def test_jobs_go_through_the_broker_and_survive_every_kill(
     await until(business, orphan, lambda job: job.step >= 3)
     region.kill("bridge")
     region.kill("agent")
-    region.start_bridge(region.folder / f"{_name(label)}_url")
+    region.start_bridge(region.folder / f"{label}_url")
     region.start_agent()
     others = [await submit(f"{label}-{number}", steps=3) for number in range(4)]
     jobs = [await ended(business, job_id) for job_id in (orphan, *others)]
@@ -88,7 +88,7 @@ async def test_jobs_go_through_the_broker_and_survive_every_kill(
 async def test_foreign_messages_become_pictures_once(
     broker: BrokerServer, region: Any, business: Any
 ) -> None:
-    label = broker.url.partition(":")[0]
+    label = _name(broker)
     source, queue = f"partner-{label}", "orders"
     message = {
         "model": "shapes",
@@ -105,7 +105,7 @@ async def test_foreign_messages_become_pictures_once(
             "REELMESH_INBOUND_SOURCE": source,
             "REELMESH_INBOUND_QUEUE": queue,
             "REELMESH_INBOUND_TENANT": "org_1",
-            "REELMESH_INBOUND_URL_FILE": str(region.folder / f"{_name(label)}_url"),
+            "REELMESH_INBOUND_URL_FILE": str(region.folder / f"{label}_url"),
             "REELMESH_INBOUND_REDELIVERY_SECONDS": "2",
         }
         async with jobs_database(region) as database:
@@ -128,8 +128,8 @@ async def test_foreign_messages_become_pictures_once(
     await demand_invariants(region)
 
 
-def _name(label: str) -> str:
-    return "nats" if label == "nats" else "postgres"
+def _name(broker: BrokerServer) -> str:
+    return "nats" if broker.url.startswith("nats:") else "postgres"
 
 
 async def declared(sender: Any, queue: str) -> None:
