@@ -15,10 +15,9 @@ from meshkit.object_store import (
     S3ObjectStore,
 )
 
-# What S3 asks for (Amazon S3 multipart upload limits): all parts but the last have 5 MiB or more,
-# and there are 10,000 at most. Some stores also want all but the last to be equally long.
+# What S3 asks for (Amazon S3 multipart upload limits): all parts but the last have 5 MiB or more.
+# Some stores also want all but the last to be equally long.
 PART_BYTES_MIN: Final = 5 << 20
-PARTS_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,8 @@ class ObjectStore(Protocol):
     async def download(self, key: str, target: Path, *, max_bytes: int) -> Digest:
         """Read an object into a file, hashing as it comes. Raises as `get` does."""
 
-    async def copy(self, source: str, target: str) -> None:
-        """Copy an object of up to 5 GiB inside the store. Raises ObjectMissing."""
+    async def put_file(self, key: str, source: Path, *, content_type: str) -> None:
+        """Write the bytes of a file as an object, replacing what was there."""
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Describe an object, or give None if there is none."""
@@ -222,12 +222,16 @@ class S3ObjectStore:
 
         return await self._run(read)
 
-    async def copy(self, source: str, target: str) -> None:
-        """Copy an object of up to 5 GiB inside the store. Raises ObjectMissing."""
-        origin = {"Bucket": self._bucket, "Key": source}
-        await self._run(
-            lambda: self._client.copy_object(Bucket=self._bucket, Key=target, CopySource=origin)
-        )
+    async def put_file(self, key: str, source: Path, *, content_type: str) -> None:
+        """Write the bytes of a file of up to 5 GiB as an object, replacing what was there."""
+
+        def write() -> None:
+            with source.open("rb") as body:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=content_type
+                )
+
+        await self._run(write)
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Describe an object, or give None if there is none."""
