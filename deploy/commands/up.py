@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final
@@ -92,16 +91,16 @@ def _detached(layout: Layout, regions: list[str]) -> None:
         )
     try:
         with display_for(progress) as display:
-            _follow(layout, child, display)
-    except KeyboardInterrupt as error:
+            run_until_signal(_follow(layout, child, display))
+    except Interrupted:
         child.terminate()
         child.wait(STOP_SECONDS_MAX)
-        raise Interrupted from error
+        raise
     _greet(read_status(layout)["gateway_url"])
     progress.print("It keeps running; `reelmesh down` stops it.")
 
 
-def _follow(layout: Layout, child: subprocess.Popen[bytes], display: Display) -> None:
+async def _follow(layout: Layout, child: subprocess.Popen[bytes], display: Display) -> None:
     """Show how the child gets on until all is ready.
 
     Raises:
@@ -117,7 +116,7 @@ def _follow(layout: Layout, child: subprocess.Popen[bytes], display: Display) ->
             return
         if ended:
             raise LocalFailure(_why(layout))
-        time.sleep(POLL_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)  # Another process sets no events here.
 
 
 def _process(document: dict[str, object]) -> ProcessStatus:

@@ -1,4 +1,4 @@
-"""The platform's own programs as an ordinary user, where the tests themselves run as root."""
+"""The commands as an ordinary user in a folder of root's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.ordinary import ROOT, OrdinaryUser, ordinary_user
-
-STORES = "tests/deploy/test_stores.py::test_the_stores_refuse_those_without_credentials"
-
+from tests.deploy.ordinary import OrdinaryUser, ordinary_user
 
 # Runs each command and tells how it ended.
 COMMANDS = """
@@ -29,20 +26,6 @@ print(json.dumps(said))
 def user() -> Iterator[OrdinaryUser]:
     with ordinary_user() as user:
         yield user
-
-
-@pytest.mark.slow
-def test_the_stores_run_as_an_ordinary_user(user: OrdinaryUser) -> None:
-    answer = user.python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(user.home / "tmp")),
-        *("--rootdir", str(ROOT), STORES),
-    )
-
-    assert answer.returncode == 0, answer.stdout
-    assert "1 passed" in answer.stdout
-    assert list(user.home.rglob("postgres/PG_VERSION"))
-    owners = {path.lstat().st_uid for path in (user.home / "tmp").rglob("*")}
-    assert owners == {user.user_id}
 
 
 def test_a_data_folder_of_root_is_refused_in_one_paragraph(

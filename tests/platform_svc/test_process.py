@@ -25,6 +25,7 @@ from reelmesh.platform.organizations.v1.organizations_service_pb2_grpc import (
     OrganizationsServiceStub,
 )
 
+from meshkit.testing.collector import collecting
 from meshkit.testing.databases import Databases
 from meshkit.testing.identity import TestIdentity
 from meshkit.testing.processes import free_ports
@@ -33,6 +34,10 @@ from meshkit.testing.signals import eventually
 FORM = identity_pb.SignUpRequest(
     email="ada@example.com", password="correct horse battery", display_name="Ada"
 )
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+IDENTITY = "reelmesh.platform.identity.v1.IdentityService"
+ORGANIZATIONS = "reelmesh.platform.organizations.v1.OrganizationsService"
+INHERITED = ("PATH", "PYTHONPATH")
 # Bounds for a machine that is busy with other things.
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
@@ -96,7 +101,7 @@ async def running(variables: dict[str, str], *arguments: str) -> AsyncIterator[g
 async def start(variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "platform_svc", *arguments),
-        env={"PATH": os.environ["PATH"], **variables},
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | variables,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -131,6 +136,27 @@ async def test_all_services_together_sign_a_user_up_and_serve_them(variables) ->
             assets_pb.ListAssetsRequest(), metadata=bearer
         )
         assert not owned.assets
+
+
+@pytest.mark.slow
+async def test_a_call_is_one_trace_through_every_service_it_reaches(variables) -> None:
+    caller = f"00-{TRACE_ID}-{'b7' * 8}-01"
+    async with collecting() as collector:
+        exported = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
+        async with running(variables | exported) as channel:
+            reply = await IdentityServiceStub(channel).SignUp(
+                FORM, metadata=(("traceparent", caller),)
+            )
+        spans = {one.name: one for one in collector.spans if one.trace_id.hex() == TRACE_ID}
+
+    first = spans[f"{IDENTITY}/SignUp"]
+    inner = spans[
+        "reelmesh.platform.organizations.v1.OrganizationsService/EnsurePersonalOrganization"
+    ]
+    assert first.parent_span_id.hex() == "b7" * 8
+    assert inner.parent_span_id == first.span_id
+    assert reply.session.access_token not in str(collector.spans)
+    assert FORM.email not in str(collector.spans)
 
 
 @pytest.mark.slow
