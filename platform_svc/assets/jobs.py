@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from meshkit.clock import Ambient
 from meshkit.multipart import MultipartUploads
 from meshkit.object_store import ObjectMissing, ObjectStore
-from meshkit.tasks import periodic
+from meshkit.tasks import attempt, periodic
 from platform_svc.assets.asset import QUARANTINE_PREFIX, RESULTS_PREFIX, Asset, Flaw, State
 from platform_svc.assets.preview import Preview, preview_keys
 from platform_svc.assets.preview_store import PreviewStore
@@ -22,6 +22,7 @@ from platform_svc.assets.share_store import ShareStore
 from platform_svc.assets.shelf import Shelf
 from platform_svc.assets.store import AssetStore
 
+TASK: Final = "assets-sweeper"
 # A completion that began just before the end of an upload may still be at work.
 GRACE: Final = timedelta(minutes=15)
 QUARANTINE_LIFETIME: Final = timedelta(hours=1) + GRACE
@@ -44,19 +45,18 @@ class Sweeper:
     interval: timedelta
 
     async def run(self) -> None:
-        """Sweep at each interval."""
-        await periodic("assets-sweeper", self.interval.total_seconds(), self.sweep)
+        """Sweep at each interval; a part that fails holds up no other."""
+
+        async def sweep() -> None:
+            for part in self._parts():
+                await attempt(TASK, part())
+
+        await periodic(TASK, self.interval.total_seconds(), sweep)
 
     async def sweep(self) -> None:
         """Do all of it once; any part may be repeated."""
-        await self.abandon_uploads()
-        await self.purge_trash()
-        await self.forget()
-        await self.remove_bytes()
-        await self.remove_quarantined()
-        await self.drop_parts()
-        await self.remove_results()
-        await self.make_previews()
+        for part in self._parts():
+            await part()
 
     async def abandon_uploads(self) -> int:
         """Delete the assets whose upload ended without a completion and say how many."""
@@ -143,6 +143,18 @@ class Sweeper:
         for asset in assets:
             await self._make_previews(asset)
         return len(assets)
+
+    def _parts(self) -> Sequence[Callable[[], Awaitable[object]]]:
+        return (
+            self.abandon_uploads,
+            self.purge_trash,
+            self.forget,
+            self.remove_bytes,
+            self.remove_quarantined,
+            self.drop_parts,
+            self.remove_results,
+            self.make_previews,
+        )
 
     async def _abandon(self, asset: Asset) -> bool:
         async with self.sessions.begin() as session:

@@ -16,7 +16,7 @@ from meshkit.peppers import Peppers
 PURPOSE: Final = "share-link"
 PREFIX: Final = "rms_"
 ID_BYTES: Final = 16
-MAC_BYTES: Final = 24
+MAC_BYTES: Final = 26  # With the id without padding in base64.
 LIFETIME_DEFAULT: Final = timedelta(days=7)
 LINKS_MAX: Final = 100
 # Short, since a revoked link must be of no use soon.

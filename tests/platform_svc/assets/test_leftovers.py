@@ -9,10 +9,12 @@ from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
 from reelmesh.platform.assets.v1 import trash_service_pb2 as trash_pb
 
 from meshkit.clock import uuid7
-from meshkit.migrations import drift
+from meshkit.migrations import downgrade, drift, upgrade
 from meshkit.object_store import S3ObjectStore
 from meshkit.postgres import Database
+from platform_svc.assets.invariants import miscounted
 from platform_svc.assets.tables import AssetRow, Base
+from platform_svc.assets.wiring import MIGRATIONS
 from tests.platform_svc.assets.conftest import Uploader
 from tests.platform_svc.assets.test_uploads import keys
 from tests.platform_svc.refusals import refusal_of
@@ -96,6 +98,26 @@ async def test_ready_assets_are_left_alone(
     request = pb.GetAssetRequest(asset_id=asset.asset_id)
     assert await uploader.stub.GetAsset(request) == asset
     assert await objects.get(keys(asset)[1], max_bytes=len(png)) == png
+
+
+async def test_counters_of_older_assets_come_with_the_migration(
+    uploader: Uploader, stranger: Uploader, database: Database, png: bytes
+) -> None:
+    ready = await uploader.upload(png)
+    await uploader.create(png)
+    await stranger.delete(await stranger.upload(png))
+    await downgrade(database.url, "assets", MIGRATIONS, "2026_11_20_0900")
+    await upgrade(database.url, "assets", MIGRATIONS)
+    usage = await uploader.usage()
+    assert (usage.ready_bytes, usage.reserved_bytes, usage.assets_count) == (
+        len(png),
+        len(png),
+        2,
+    )
+    assert (await stranger.usage()).used_bytes == 0
+    assert await miscounted(database.sessions) == []
+    request = pb.GetAssetRequest(asset_id=ready.asset_id)
+    assert (await uploader.stub.GetAsset(request)).state == "ready"
 
 
 async def test_declared_tables_and_migrations_agree(database: Database) -> None:

@@ -131,7 +131,13 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("orphan", "share_link", "preview", "usage"):
         op.execute(f"DROP TABLE assets.{table}")
-    op.execute("UPDATE assets.asset SET state = 'deleted' WHERE state IN ('trashed', 'lost')")
+    op.execute("DROP INDEX assets.ix_asset_stored")
+    op.execute(
+        """
+        UPDATE assets.asset SET state = 'deleted', trashed_at = NULL, purge_at = NULL
+        WHERE state IN ('trashed', 'lost')
+        """
+    )
     op.execute(
         """
         ALTER TABLE assets.asset
