@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from meshkit.object_store import ObjectStore
 from platform_svc.assets.asset import Asset, State
 from platform_svc.assets.comparison import Compared, Comparison, claim_of
 from platform_svc.assets.errors import ReconciliationRunning
-from platform_svc.assets.invariants import offenders
+from platform_svc.assets.invariants import MISCOUNTED, offenders
 from platform_svc.assets.orphan import Orphan, OrphanKind, is_suspicious
 from platform_svc.assets.orphan_store import OrphanStore
 from platform_svc.assets.preview import PreviewKind
@@ -70,9 +71,13 @@ class Reconciler:
             return await self._reconcile()
 
     async def offenders(self) -> Mapping[str, Sequence[str]]:
-        """Reconcile, and give the offenders of the invariants that did not hold before."""
+        """Reconcile, count anew, and give the offenders of the invariants that did not hold."""
         report = await self.reconcile()
-        return await offenders(self.sessions, report.compared)
+        found = await offenders(self.sessions, report.compared)
+        for org_id in found.get(MISCOUNTED, ()):
+            async with self.sessions.begin() as session:
+                await (await Shelf.lock(session, uuid.UUID(org_id))).recount()
+        return found
 
     @property
     def comparison(self) -> Comparison:

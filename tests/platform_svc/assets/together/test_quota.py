@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 
 import grpc
 import pytest
@@ -22,7 +23,6 @@ from meshkit.object_store import S3ObjectStore
 from meshkit.postgres import Database
 from platform_svc.assets.asset import State
 from platform_svc.assets.invariants import miscounted
-from platform_svc.assets.shelf import Shelf
 from platform_svc.assets.tables import UsageRow
 from platform_svc.assets.usage import COUNTERS, Usage
 from tests.platform_svc.assets.conftest import QUOTA_BYTES, Uploader
@@ -138,8 +138,8 @@ async def test_usage_of_others_is_not_shown(uploader: Uploader, stranger: Upload
     assert refusal.code == grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_wrong_counters_are_offenders_and_can_be_counted_anew(
-    uploader: Uploader, database: Database, png: bytes
+async def test_wrong_counters_are_offenders_and_counted_anew(
+    uploader: Uploader, database: Database, reconciler, png: bytes
 ) -> None:
     await uploader.upload(png)
     assert await miscounted(database.sessions) == []
@@ -148,8 +148,8 @@ async def test_wrong_counters_are_offenders_and_can_be_counted_anew(
         mine = UsageRow.org_id == org_id
         await session.execute(sa.update(UsageRow).where(mine).values(ready_bytes=1))
     assert await miscounted(database.sessions) == [str(org_id)]
-    async with database.sessions.begin() as session:
-        await (await Shelf.lock(session, org_id)).recount()
+    found = await reconciler(timedelta(0)).offenders()
+    assert found["usage_is_the_sum_of_the_assets"] == [str(org_id)]
     assert await miscounted(database.sessions) == []
     assert (await uploader.usage()).ready_bytes == len(png)
 
