@@ -12,6 +12,7 @@ from deploy.commands.logs import logs
 from deploy.commands.regions import regions
 from deploy.commands.simulate import simulate
 from deploy.commands.status import status
+from deploy.commands.store import store
 from deploy.commands.tour import tour
 from deploy.commands.up import up
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 for command in (up, down, status, logs, generate, demo, tour, simulate):
     app.command()(command)
 app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
+app.add_typer(store, name="store", help="Check an object store of one's own.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
 
 

@@ -29,6 +29,7 @@ LIST_PAGE_MAX: Final = 1000
 # What SigV4 allows (AWS Signature Version 4, query parameter X-Amz-Expires).
 PRESIGN_MAX: Final = timedelta(days=7)
 MISSING_CODES: Final = frozenset({"NoSuchKey", "NotFound"})
+MULTIPART_MISSING_CODE: Final = "NoSuchUpload"
 # An answer to HEAD has no body that could name the key.
 BARE_MISSING: Final = ("HeadObject", "404")
 BUCKET_EXISTS_CODES: Final = frozenset({"BucketAlreadyExists", "BucketAlreadyOwnedByYou"})
@@ -40,6 +41,10 @@ class ObjectMissing(Exception):
 
 class ObjectTooLarge(Exception):
     """The object has more bytes than the caller takes."""
+
+
+class MultipartMissing(Exception):
+    """There is no such multipart upload, or no longer."""
 
 
 class StoreUnavailable(Unavailable):
@@ -114,6 +119,9 @@ class ObjectStore(Protocol):
 
     async def download(self, key: str, target: Path, *, max_bytes: int) -> Digest:
         """Read an object into a file, hashing as it comes. Raises as `get` does."""
+
+    async def put_file(self, key: str, source: Path, *, content_type: str) -> None:
+        """Write the bytes of a file as an object, replacing what was there."""
 
     async def head(self, key: str) -> ObjectInfo | None:
         """Describe an object, or give None if there is none."""
@@ -214,6 +222,17 @@ class S3ObjectStore:
 
         return await self._run(read)
 
+    async def put_file(self, key: str, source: Path, *, content_type: str) -> None:
+        """Write the bytes of a file of up to 5 GiB as an object, replacing what was there."""
+
+        def write() -> None:
+            with source.open("rb") as body:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key, Body=body, ContentType=content_type
+                )
+
+        await self._run(write)
+
     async def head(self, key: str) -> ObjectInfo | None:
         """Describe an object, or give None if there is none."""
 
@@ -262,7 +281,7 @@ class S3ObjectStore:
         by itself and browsers forbid setting it.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        url = await self._sign(
+        url = await self.sign(
             "put_object",
             expires,
             Key=key,
@@ -285,13 +304,35 @@ class S3ObjectStore:
         inline: bool = False,
     ) -> str:
         """Sign a download under the file name; `inline` lets a browser show it."""
-        return await self._sign(
+        return await self.sign(
             "get_object",
             expires,
             Key=key,
             ResponseContentDisposition=disposition(filename, inline=inline),
             ResponseContentType=content_type,
         )
+
+    async def call(self, work: Callable[[Any, str], T]) -> T:
+        """Do what this class has no method for, given the client and the bucket's name.
+
+        Raises as the methods do.
+        """
+        return await self._run(lambda: work(self._client, self._bucket))
+
+    async def sign(self, operation: str, expires: timedelta, **parameters: object) -> str:
+        """Sign one operation on the bucket as a URL for outside."""
+        assert timedelta(seconds=1) <= expires <= PRESIGN_MAX, "signatures live up to 7 days"
+
+        def sign() -> str:
+            return str(
+                self._signer.generate_presigned_url(
+                    operation,
+                    Params={"Bucket": self._bucket, **parameters},
+                    ExpiresIn=int(expires.total_seconds()),
+                )
+            )
+
+        return await self._run(sign)
 
     def _read(self, key: str, max_bytes: int, take: Callable[[bytes], object]) -> None:
         body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
@@ -306,20 +347,6 @@ class S3ObjectStore:
         finally:
             body.close()
 
-    async def _sign(self, operation: str, expires: timedelta, **parameters: object) -> str:
-        assert timedelta(seconds=1) <= expires <= PRESIGN_MAX, "signatures live up to 7 days"
-
-        def sign() -> str:
-            return str(
-                self._signer.generate_presigned_url(
-                    operation,
-                    Params={"Bucket": self._bucket, **parameters},
-                    ExpiresIn=int(expires.total_seconds()),
-                )
-            )
-
-        return await self._run(sign)
-
     async def _run(self, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
@@ -327,6 +354,8 @@ class S3ObjectStore:
         except ClientError as error:
             if _says_missing(error):
                 raise ObjectMissing("there is no object under this key") from error
+            if _code(error) == MULTIPART_MISSING_CODE:
+                raise MultipartMissing("there is no such multipart upload") from error
             raise StoreUnavailable("the object store refused the request") from error
         except BotoCoreError as error:
             raise StoreUnavailable("the object store cannot be reached") from error

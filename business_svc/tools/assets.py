@@ -44,14 +44,17 @@ class Assets:
         """Return where the bytes of an organization's ready asset lie.
 
         Raises:
-            AssetNotFound: the organization has no such asset, or it is not ready.
+            AssetNotFound: the organization has no such picture, or it is not ready.
         """
         request = pb.ResolveAssetRequest(org_id=format_id("org", organization_id), asset_id=asset)
         try:
             with answers_of("platform"):
-                return (await self.stub.ResolveAsset(request)).object_key
+                found = await self.stub.ResolveAsset(request)
         except Refused as refusal:
             raise AssetNotFound(asset) from refusal
+        if found.content_type not in EXTENSIONS:
+            raise AssetNotFound(asset)
+        return found.object_key
 
     async def keep(self, run: Run) -> None:
         """Make an asset out of each output of the run's job.

@@ -13,11 +13,16 @@ from meshkit.clock import Ambient
 from meshkit.errors import InvalidPageToken
 from meshkit.object_store import ObjectStore
 from meshkit.pages import decode_page_token, encode_page_token
-from platform_svc.assets.asset import Asset, State
+from platform_svc.assets.asset import GONE, Asset, State
 from platform_svc.assets.errors import AssetNotFound, AssetNotReady
+from platform_svc.assets.share import DOWNLOAD_LIFETIME as SHARED_LIFETIME
+from platform_svc.assets.share import ShareLink
+from platform_svc.assets.share_store import ShareStore
 from platform_svc.assets.store import AssetStore, Place
 
 PAGE_SIZE_DEFAULT = 50
+ASSETS = "assets"
+TRASH = "trash"
 DOWNLOAD_LIFETIME = timedelta(minutes=5)
 PRESIGNED_LIFETIME = timedelta(hours=1)
 
@@ -47,14 +52,14 @@ class AssetQueries:
     ambient: Ambient
 
     async def get(self, org_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
-        """Give an asset that is not deleted.
+        """Give an asset that is not deleted; the trash has a list of its own.
 
         Raises:
             AssetNotFound: the organization has no such asset.
         """
         async with self.sessions() as session:
             asset = await AssetStore(session).find(asset_id)
-        if asset is None or asset.org_id != org_id or asset.state is State.DELETED:
+        if asset is None or asset.org_id != org_id or asset.state in GONE:
             raise AssetNotFound(asset_id)
         return asset
 
@@ -79,11 +84,26 @@ class AssetQueries:
         count = page_size or PAGE_SIZE_DEFAULT
         async with self.sessions() as session:
             assets = await AssetStore(session).page(
-                org_id, after=_place(page_token), count=count + 1
+                org_id, after=_place(page_token, ASSETS), count=count + 1
             )
         page = assets[:count]
         more = len(assets) > count
         return AssetPage(page, _token(page[-1]) if more else "")
+
+    async def trash_page(self, org_id: uuid.UUID, *, page_size: int, page_token: str) -> AssetPage:
+        """Give one page of an organization's trash; a page size of 0 means 50.
+
+        Raises:
+            InvalidPageToken: the token is not of this list.
+        """
+        count = page_size or PAGE_SIZE_DEFAULT
+        async with self.sessions() as session:
+            assets = await AssetStore(session).trash(
+                org_id, after=_place(page_token, TRASH), count=count + 1
+            )
+        page = assets[:count]
+        more = len(assets) > count
+        return AssetPage(page, _token_of_trash(page[-1]) if more else "")
 
     async def download(self, org_id: uuid.UUID, asset_id: uuid.UUID) -> Download:
         """Sign a download of one asset. Raises as `get_ready` does."""
@@ -102,6 +122,17 @@ class AssetQueries:
             asset.id: await self._sign(asset, PRESIGNED_LIFETIME, inline=True) for asset in assets
         }
 
+    async def sign_shared(self, asset: Asset) -> Download:
+        """Sign a download for somebody who has a share link."""
+        expires_at = self.ambient.now() + SHARED_LIFETIME
+        return Download(await self._sign(asset, SHARED_LIFETIME, inline=False), expires_at)
+
+    async def share_links(self, org_id: uuid.UUID, asset_id: uuid.UUID) -> list[ShareLink]:
+        """Give an asset's links, newest first. Raises as `get` does."""
+        await self.get(org_id, asset_id)
+        async with self.sessions() as session:
+            return await ShareStore(session).of(asset_id)
+
     async def _sign(self, asset: Asset, lifetime: timedelta, *, inline: bool) -> str:
         return await self.objects.presign_get(
             asset.object_key,
@@ -113,14 +144,19 @@ class AssetQueries:
 
 
 def _token(last: Asset) -> str:
-    return encode_page_token(["assets", last.created_at.isoformat(), last.id.hex])
+    return encode_page_token([ASSETS, last.created_at.isoformat(), last.id.hex])
 
 
-def _place(page_token: str) -> Place | None:
+def _token_of_trash(last: Asset) -> str:
+    assert last.trashed is not None
+    return encode_page_token([TRASH, last.trashed.at.isoformat(), last.id.hex])
+
+
+def _place(page_token: str, of: str) -> Place | None:
     if not page_token:
         return None
     match decode_page_token(page_token):
-        case ("assets", str(created_at), str(asset_id)):
-            return Place(datetime.fromisoformat(created_at).astimezone(UTC), uuid.UUID(asset_id))
+        case (str(name), str(moment), str(asset_id)) if name == of:
+            return Place(datetime.fromisoformat(moment).astimezone(UTC), uuid.UUID(asset_id))
         case _:
             raise InvalidPageToken("page_token is of another list")

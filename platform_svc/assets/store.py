@@ -12,11 +12,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from platform_svc.assets.asset import Asset, Contents, Dimensions, Flaw, State
+from platform_svc.assets.asset import (
+    Asset,
+    Contents,
+    Dimensions,
+    Flaw,
+    PartsPlan,
+    State,
+    Trashed,
+)
 from platform_svc.assets.tables import AssetRow
 
 LISTED = (State.PENDING, State.READY)
 WITHOUT_BYTES = (State.DELETED, State.REJECTED)
+STORED = (State.READY, State.TRASHED, State.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class AssetStore:
                 run_id=asset.run_id,
                 created_at=asset.created_at,
                 upload_ends_at=asset.upload_ends_at,
+                part_bytes=asset.plan.part_bytes if asset.plan else None,
                 **_changing(asset, now=asset.created_at),
             )
             .on_conflict_do_nothing()
@@ -90,15 +100,82 @@ class AssetStore:
         )
         return [_asset(row) for row in rows]
 
-    async def abandon_uploads(self, *, ended_before: datetime, now: datetime) -> int:
-        """Delete the pending assets whose upload ended before then and say how many."""
-        abandoned = await self._session.execute(
-            sa.update(AssetRow)
-            .where(AssetRow.state == State.PENDING, AssetRow.upload_ends_at < ended_before)
-            .values(state=State.DELETED, changed_at=now)
-            .returning(AssetRow.id)
+    async def trash(self, org_id: uuid.UUID, *, after: Place | None, count: int) -> list[Asset]:
+        """Give what lies in the organization's trash, what was deleted last first."""
+        query = (
+            sa.select(AssetRow)
+            .where(AssetRow.org_id == org_id, AssetRow.state == State.TRASHED)
+            .order_by(AssetRow.trashed_at.desc(), AssetRow.id.desc())
+            .limit(count)
         )
-        return len(abandoned.all())
+        if after is not None:
+            key = sa.tuple_(AssetRow.trashed_at, AssetRow.id)
+            query = query.where(key < sa.tuple_(after.created_at, after.id))
+        return [_asset(row) for row in await self._session.scalars(query)]
+
+    async def abandoned(self, *, ended_before: datetime, count: int) -> list[Asset]:
+        """Give pending assets whose upload ended before then."""
+        rows = await self._session.scalars(
+            sa.select(AssetRow)
+            .where(AssetRow.state == State.PENDING, AssetRow.upload_ends_at < ended_before)
+            .order_by(AssetRow.upload_ends_at)
+            .limit(count)
+        )
+        return [_asset(row) for row in rows]
+
+    async def orgs_with_due_trash(self, *, now: datetime, count: int) -> list[uuid.UUID]:
+        """Give organizations with assets whose time in the trash is over."""
+        found = await self._session.scalars(
+            sa.select(AssetRow.org_id)
+            .where(AssetRow.state == State.TRASHED, AssetRow.purge_at <= now)
+            .distinct()
+            .limit(count)
+        )
+        return list(found)
+
+    async def purge(
+        self, org_id: uuid.UUID, *, now: datetime, due_at: datetime | None
+    ) -> tuple[int, int]:
+        """Remove what lies in an organization's trash; give how many assets and bytes it was.
+
+        With `due_at` only what is due then.
+        """
+        statement = sa.update(AssetRow).where(
+            AssetRow.org_id == org_id, AssetRow.state == State.TRASHED
+        )
+        if due_at is not None:
+            statement = statement.where(AssetRow.purge_at <= due_at)
+        removed = statement.values(
+            state=State.DELETED, trashed_at=None, purge_at=None, changed_at=now
+        ).returning(AssetRow.size_bytes)
+        sizes = (await self._session.scalars(removed)).all()
+        return len(sizes), sum(sizes)
+
+    async def begin_parts(self, asset_id: uuid.UUID, upload_id: str) -> str:
+        """Note the store's upload of an asset, unless it has one; give the one that counts."""
+        counts = await self._session.scalar(
+            sa.update(AssetRow)
+            .where(AssetRow.id == asset_id)
+            .values(upload_id=sa.func.coalesce(AssetRow.upload_id, upload_id))
+            .returning(AssetRow.upload_id)
+        )
+        return str(counts)
+
+    async def without_previews(self, *, count: int) -> list[Asset]:
+        """Give ready assets that nobody has made previews of."""
+        rows = await self._session.scalars(
+            sa.select(AssetRow)
+            .where(AssetRow.state == State.READY, AssetRow.previewed_at.is_(None))
+            .order_by(AssetRow.id)
+            .limit(count)
+        )
+        return [_asset(row) for row in rows]
+
+    async def note_previewed(self, asset_id: uuid.UUID, *, at: datetime | None) -> None:
+        """Record that an asset has the previews that it can have; None that they are to be made."""
+        await self._session.execute(
+            sa.update(AssetRow).where(AssetRow.id == asset_id).values(previewed_at=at)
+        )
 
     async def removable(self, *, ended_before: datetime, count: int) -> list[Asset]:
         """Give deleted and rejected assets whose objects can be removed for good.
@@ -138,12 +215,24 @@ class AssetStore:
         )
         return len(gone.all())
 
-    async def ready_after(self, asset_id: uuid.UUID | None, *, count: int) -> list[Asset]:
-        """Give ready assets of all organizations in the order of their ids."""
-        query = sa.select(AssetRow).where(AssetRow.state == State.READY).order_by(AssetRow.id)
-        if asset_id is not None:
-            query = query.where(AssetRow.id > asset_id)
-        return [_asset(row) for row in await self._session.scalars(query.limit(count))]
+    async def stored_after(
+        self, place: tuple[uuid.UUID, uuid.UUID] | None, *, count: int
+    ) -> list[Asset]:
+        """Give assets that have or had an object, by organization and id: as their keys sort."""
+        query = (
+            sa.select(AssetRow)
+            .where(AssetRow.state.in_(STORED))
+            .order_by(AssetRow.org_id, AssetRow.id)
+            .limit(count)
+        )
+        if place is not None:
+            query = query.where(sa.tuple_(AssetRow.org_id, AssetRow.id) > sa.tuple_(*place))
+        return [_asset(row) for row in await self._session.scalars(query)]
+
+    async def find_all(self, asset_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Asset]:
+        """Give those of the assets that there are, in whatever state, by their ids."""
+        rows = await self._session.scalars(sa.select(AssetRow).where(AssetRow.id.in_(asset_ids)))
+        return {row.id: _asset(row) for row in rows}
 
 
 def _changing(asset: Asset, *, now: datetime) -> dict[str, Any]:
@@ -152,12 +241,14 @@ def _changing(asset: Asset, *, now: datetime) -> dict[str, Any]:
         "flaw": asset.flaw.value if asset.flaw else None,
         "width": asset.dimensions.width if asset.dimensions else None,
         "height": asset.dimensions.height if asset.dimensions else None,
+        "duration_ms": asset.dimensions.duration_ms if asset.dimensions else None,
+        "trashed_at": asset.trashed.at if asset.trashed else None,
+        "purge_at": asset.trashed.purge_at if asset.trashed else None,
         "changed_at": now,
     }
 
 
 def _asset(row: AssetRow) -> Asset:
-    has_dimensions = row.width is not None and row.height is not None
     return Asset(
         id=row.id,
         org_id=row.org_id,
@@ -165,7 +256,15 @@ def _asset(row: AssetRow) -> Asset:
         state=State(row.state),
         created_at=row.created_at,
         upload_ends_at=row.upload_ends_at,
-        dimensions=Dimensions(row.width or 0, row.height or 0) if has_dimensions else None,
+        dimensions=_dimensions(row),
         run_id=row.run_id,
         flaw=Flaw(row.flaw) if row.flaw else None,
+        plan=PartsPlan(row.part_bytes, row.upload_id) if row.part_bytes is not None else None,
+        trashed=Trashed(row.trashed_at, row.purge_at) if row.trashed_at and row.purge_at else None,
     )
+
+
+def _dimensions(row: AssetRow) -> Dimensions | None:
+    if row.width is None or row.height is None:
+        return None
+    return Dimensions(row.width, row.height, row.duration_ms)

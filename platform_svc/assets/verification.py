@@ -1,4 +1,4 @@
-"""Tells whether stored bytes are what was announced, without trusting them."""
+"""Finds out whether stored bytes are what was announced, without trusting them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from meshkit.object_store import ObjectStore, ObjectTooLarge
-from platform_svc.assets.asset import PIXELS_MAX, Contents, Dimensions, Flaw
-from platform_svc.assets.probing import probe
+from platform_svc.assets.asset import PIXELS_MAX, Contents, Flaw
+from platform_svc.assets.probing import Probed, probe
 
-# Each takes up to a gigabyte and a core for a moment.
+# Each takes up to a gigabyte of memory, half a one of disk, and a core for a moment.
 CONCURRENCY: Final = 2
 
 
@@ -23,7 +23,7 @@ class Verified:
     """Bytes that are what was announced, in a file that lives as long as the verification."""
 
     file: Path
-    dimensions: Dimensions
+    probed: Probed
 
 
 class Verifier:
@@ -55,5 +55,5 @@ class Verifier:
             return Flaw.SIZE_DIFFERS
         if digest.sha256 != announced.sha256:
             return Flaw.SHA256_DIFFERS
-        dimensions = await probe(file, announced.content_type, pixels_max=self._pixels_max)
-        return dimensions if isinstance(dimensions, Flaw) else Verified(file, dimensions)
+        probed = await probe(file, announced.content_type, pixels_max=self._pixels_max)
+        return probed if isinstance(probed, Flaw) else Verified(file, probed)

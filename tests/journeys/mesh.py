@@ -172,6 +172,9 @@ class Mesh:
                 found["captures without a succeeded run"] = list(uncovered)
             async with self.objects() as objects:
                 missing = await assets.ready_without_object(sessions, objects)
+            miscounted = await assets.miscounted(sessions)
+            if miscounted:
+                found["storage usage"] = miscounted
             return found | ({"ready assets without object": missing} if missing else {})
         finally:
             await engine.dispose()

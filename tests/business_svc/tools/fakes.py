@@ -134,7 +134,9 @@ class FakePlatform:
         asset = self.ready.get(request.asset_id)
         if asset is None or asset.org_id != request.org_id:
             return missing("ASSET_NOT_FOUND")
-        return assets_pb.ResolveAssetResponse(object_key=f"assets/{request.asset_id}")
+        return assets_pb.ResolveAssetResponse(
+            object_key=f"assets/{request.asset_id}", content_type=asset.content_type or "image/png"
+        )
 
     def keep(self, request: assets_pb.ImportAssetRequest) -> Any:
         asset = assets_pb.Asset(

@@ -153,6 +153,16 @@ async def test_an_image_of_somebody_else_does_not_exist(
     assert installation.platform.holds == {}
 
 
+async def test_a_video_is_no_image(process: Process, installation: Installation) -> None:
+    installation.platform.ready[ASSET] = assets_pb.Asset(
+        asset_id=ASSET, org_id=ORG, content_type="video/mp4"
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await process.stub.RunTool(run_request(tool="image-to-image", inputs={"image": ASSET}))
+    assert reason(refused.value) == "ASSET_NOT_FOUND"
+    assert installation.platform.holds == {}
+
+
 async def test_while_the_platform_is_away_a_run_without_a_key_is_given_up(
     process: Process, installation: Installation
 ) -> None:

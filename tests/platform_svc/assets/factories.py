@@ -1,4 +1,4 @@
-"""Pictures, good and hostile, and requests about them."""
+"""Pictures and videos, good and hostile, and requests about them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 
+import av
 from PIL import Image
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
 
@@ -30,14 +31,48 @@ def bomb(*, width: int = 100_000, height: int = 100_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
+def video(
+    kind: str = "mp4",
+    *,
+    codec: str = "libx264",
+    width: int = 64,
+    height: int = 48,
+    seconds: int = 3,
+    colors: tuple[str, ...] = ("black", "red"),
+) -> bytes:
+    """Encode a video of two frames a second; the colors share its length."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=kind) as media:
+        stream = media.add_stream(codec, rate=2, options={"g": "1"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        frames = 2 * seconds
+        for number in range(frames):
+            color = colors[number * len(colors) // frames]
+            frame = av.VideoFrame.from_image(Image.new("RGB", (width, height), color))
+            media.mux(stream.encode(frame))
+        media.mux(stream.encode())
+    return buffer.getvalue()
+
+
+def padded(data: bytes, size_bytes: int) -> bytes:
+    """Make an MP4 longer by a box that players skip (ISO/IEC 14496-12, section 8.1.2)."""
+    missing = size_bytes - len(data)
+    return data + struct.pack(">I", missing) + b"free" + bytes(missing - 8)
+
+
 def create_request(
-    data: bytes, *, content_type: str = "image/png", filename: str = "cat.png"
+    data: bytes,
+    *,
+    content_type: str = "image/png",
+    filename: str = "cat.png",
+    multipart: bool = False,
 ) -> pb.CreateAssetRequest:
     return pb.CreateAssetRequest(
         filename=filename,
         content_type=content_type,
         size_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
+        multipart=multipart,
     )
 
 

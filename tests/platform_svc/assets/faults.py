@@ -9,7 +9,7 @@ from typing import Any
 
 from meshkit.object_store import S3ObjectStore, StoreUnavailable
 
-STEPS = ("download", "put", "delete")
+STEPS = ("download", "put_file", "delete")
 Step = tuple[str, str]  # Of STEPS; "before" or "after" its effect.
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import timedelta
 
 import grpc
 import pytest
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
+from reelmesh.platform.assets.v1 import trash_service_pb2 as trash_pb
 from reelmesh.platform.assets.v1.assets_service_pb2_grpc import AssetsServiceStub
+from reelmesh.platform.assets.v1.trash_service_pb2_grpc import TrashServiceStub
 
 from meshkit.clock import uuid7
 from meshkit.context import UserPrincipal
@@ -123,11 +126,15 @@ async def test_users_cannot_import(uploader: Uploader, request_of_result) -> Non
 
 
 async def test_importing_again_after_a_deletion_brings_nothing_back(
-    business, mesh, identity, objects: S3ObjectStore, request_of_result
+    business, mesh, identity, objects: S3ObjectStore, later, request_of_result
 ) -> None:
     asset = await business.ImportAsset(request_of_result)
     user = UserPrincipal(uuid7(), uuid7(), parse_id("org", asset.org_id, field=""))
     async with mesh.as_user(AssetsServiceStub, user) as stub:
         await stub.DeleteAsset(pb.DeleteAssetRequest(asset_id=asset.asset_id))
+    assert (await business.ImportAsset(request_of_result)).state == "trashed"
+    async with mesh.as_user(TrashServiceStub, user) as stub:
+        await stub.EmptyTrash(trash_pb.EmptyTrashRequest())
     assert (await business.ImportAsset(request_of_result)).state == "deleted"
+    await later(timedelta(minutes=16)).sweep()
     assert await objects.head(keys(asset)[1]) is None

@@ -8,23 +8,22 @@ from pathlib import Path
 
 import pytest
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
+from reelmesh.platform.assets.v1 import trash_service_pb2 as trash_pb
 from reelmesh.platform.assets.v1.assets_service_pb2_grpc import AssetsServiceStub
+from reelmesh.platform.assets.v1.trash_service_pb2_grpc import TrashServiceStub
 
-from meshkit.clock import Ambient, utc_now, uuid7
+from meshkit.clock import uuid7
 from meshkit.context import UserPrincipal
 from meshkit.ids import parse_id
 from meshkit.object_store import S3ObjectStore
-from meshkit.postgres import Database
 from meshkit.testing.parts import PartUnderTest, serve_part
 from meshkit.testing.servers import ServedMesh
-from platform_svc.assets.jobs import Sweeper
 from platform_svc.assets.probing import PROBE
 from platform_svc.assets.wiring import open_service
 from tests.platform_svc.assets.conftest import Uploader
 from tests.platform_svc.assets.faults import STEPS, FaultyStore, Step, cut_off, held_at
 from tests.platform_svc.assets.test_imports import import_request
 from tests.platform_svc.assets.test_uploads import complete, keys
-from tests.platform_svc.refusals import refusal_of
 
 EVERYWHERE = [(step, when) for step in STEPS for when in ("before", "after")]
 everywhere = pytest.mark.parametrize("step", EVERYWHERE, ids=" ".join)
@@ -45,8 +44,10 @@ def store(objects: S3ObjectStore) -> FaultyStore:
 
 
 @pytest.fixture
-async def mesh(database, identity, bus, store: FaultyStore) -> AsyncIterator[ServedMesh]:
-    part = PartUnderTest("platform", database.url, identity, bus, objects=store)
+async def mesh(
+    database, identity, bus, store: FaultyStore, variables: dict[str, str]
+) -> AsyncIterator[ServedMesh]:
+    part = PartUnderTest("platform", database.url, identity, bus, variables, objects=store)
     async with serve_part(part, [open_service]) as mesh:
         yield mesh
 
@@ -124,11 +125,15 @@ async def test_what_was_imported_stands_whatever_a_late_call_reads(
 async def test_an_import_that_is_overtaken_by_a_deletion_leaves_no_bytes(
     business, mesh, store: FaultyStore, objects: S3ObjectStore, result
 ) -> None:
-    late = await held_at(store, ("put", "before"), lambda: business.ImportAsset(result, timeout=60))
+    late = await held_at(
+        store, ("put_file", "before"), lambda: business.ImportAsset(result, timeout=60)
+    )
     asset = await business.ImportAsset(result)
     user = UserPrincipal(uuid7(), uuid7(), parse_id("org", asset.org_id, field=""))
     async with mesh.as_user(AssetsServiceStub, user) as stub:
         await stub.DeleteAsset(pb.DeleteAssetRequest(asset_id=asset.asset_id))
+    async with mesh.as_user(TrashServiceStub, user) as stub:
+        await stub.EmptyTrash(trash_pb.EmptyTrashRequest())
     assert (await late.go_on()).state == "deleted"
     assert await objects.head(keys(asset)[1]) is None
 
@@ -182,20 +187,14 @@ async def test_a_crash_that_is_not_the_pictures_rejects_no_upload(
 
 @pytest.mark.parametrize("step", EVERYWHERE[4:], ids=" ".join)
 async def test_a_deletion_that_was_cut_off_is_finished_by_the_sweeper(
-    uploader: Uploader,
-    store: FaultyStore,
-    objects: S3ObjectStore,
-    database: Database,
-    png: bytes,
-    step: Step,
+    uploader: Uploader, store: FaultyStore, objects: S3ObjectStore, later, png: bytes, step: Step
 ) -> None:
     asset = await uploader.upload(png)
-    request = pb.DeleteAssetRequest(asset_id=asset.asset_id)
-    await cut_off(store, step, lambda: uploader.stub.DeleteAsset(request))
-    get = uploader.stub.GetAsset(pb.GetAssetRequest(asset_id=asset.asset_id))
-    assert (await refusal_of(get)).reason == "ASSET_NOT_FOUND"
-    await uploader.stub.DeleteAsset(request)
-    later = Ambient(now=lambda: utc_now() + timedelta(minutes=31))
-    await Sweeper(database.sessions, objects, later, timedelta(minutes=1)).sweep()
+    await uploader.stub.DeleteAsset(pb.DeleteAssetRequest(asset_id=asset.asset_id))
+    request = trash_pb.PurgeAssetRequest(asset_id=asset.asset_id)
+    await cut_off(store, step, lambda: uploader.trash.PurgeAsset(request))
+    assert not (await uploader.trash.ListTrash(trash_pb.ListTrashRequest())).assets
+    await uploader.trash.PurgeAsset(request)
+    await later(timedelta(minutes=31)).sweep()
     for key in keys(asset):
         assert await objects.head(key) is None

@@ -1,39 +1,23 @@
-"""What the sweeper removes and the invariants report."""
+"""What the sweeper removes."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
 import sqlalchemy as sa
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
+from reelmesh.platform.assets.v1 import trash_service_pb2 as trash_pb
 
-from meshkit.clock import Ambient, utc_now, uuid7
-from meshkit.migrations import drift
+from meshkit.clock import uuid7
+from meshkit.migrations import downgrade, drift, upgrade
 from meshkit.object_store import S3ObjectStore
 from meshkit.postgres import Database
-from platform_svc.assets.jobs import InvariantCheck, Sweeper
+from platform_svc.assets.invariants import miscounted
 from platform_svc.assets.tables import AssetRow, Base
+from platform_svc.assets.wiring import MIGRATIONS
 from tests.platform_svc.assets.conftest import Uploader
 from tests.platform_svc.assets.test_uploads import keys
 from tests.platform_svc.refusals import refusal_of
-
-
-@pytest.fixture
-def later(database: Database, objects: S3ObjectStore):
-    """Give a sweeper whose clock is ahead of the store's."""
-
-    def sweeper(ahead: timedelta) -> Sweeper:
-        ambient = Ambient(now=lambda: utc_now() + ahead)
-        return Sweeper(database.sessions, objects, ambient, timedelta(minutes=1))
-
-    return sweeper
-
-
-@pytest.fixture
-def check(database: Database, objects: S3ObjectStore) -> InvariantCheck:
-    ambient = Ambient(now=lambda: utc_now() + timedelta(hours=2))
-    return InvariantCheck(database.sessions, objects, ambient, timedelta(hours=1))
 
 
 async def rows(database: Database) -> list[tuple[str, bool]]:
@@ -99,6 +83,7 @@ async def test_tombstones_go_after_a_month(
 ) -> None:
     asset = await uploader.upload(png)
     await uploader.stub.DeleteAsset(pb.DeleteAssetRequest(asset_id=asset.asset_id))
+    await uploader.trash.PurgeAsset(trash_pb.PurgeAssetRequest(asset_id=asset.asset_id))
     await later(timedelta(days=29)).sweep()
     assert await rows(database) == [("deleted", True)]
     await later(timedelta(days=31)).sweep()
@@ -115,29 +100,24 @@ async def test_ready_assets_are_left_alone(
     assert await objects.get(keys(asset)[1], max_bytes=len(png)) == png
 
 
-async def test_a_lost_object_is_an_offender(
-    uploader: Uploader, objects: S3ObjectStore, check: InvariantCheck, png: bytes
+async def test_counters_of_older_assets_come_with_the_migration(
+    uploader: Uploader, stranger: Uploader, database: Database, png: bytes
 ) -> None:
-    asset = await uploader.upload(png)
-    assert (await check.check())["ready_without_object"] == []
-    await objects.delete(keys(asset)[1])
-    assert (await check.check())["ready_without_object"] == [keys(asset)[1].rsplit("/", 1)[1]]
-
-
-async def test_an_object_without_a_row_is_an_offender_once_it_is_old(
-    uploader: Uploader, objects: S3ObjectStore, check: InvariantCheck, database, png: bytes
-) -> None:
-    asset = await uploader.upload(png)
-    stray = f"assets/{uuid7()}/{uuid7()}"
-    await objects.put(stray, b"x", content_type="image/png")
-    try:
-        found = (await check.check())["object_without_asset"]
-        assert stray in found
-        assert keys(asset)[1] not in found
-        young = InvariantCheck(database.sessions, objects, Ambient(), timedelta(hours=1))
-        assert (await young.check())["object_without_asset"] == []
-    finally:
-        await objects.delete(stray)
+    ready = await uploader.upload(png)
+    await uploader.create(png)
+    await stranger.delete(await stranger.upload(png))
+    await downgrade(database.url, "assets", MIGRATIONS, "2026_11_20_0900")
+    await upgrade(database.url, "assets", MIGRATIONS)
+    usage = await uploader.usage()
+    assert (usage.ready_bytes, usage.reserved_bytes, usage.assets_count) == (
+        len(png),
+        len(png),
+        2,
+    )
+    assert (await stranger.usage()).used_bytes == 0
+    assert await miscounted(database.sessions) == []
+    request = pb.GetAssetRequest(asset_id=ready.asset_id)
+    assert (await uploader.stub.GetAsset(request)).state == "ready"
 
 
 async def test_declared_tables_and_migrations_agree(database: Database) -> None:

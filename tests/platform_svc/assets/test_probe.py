@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from meshkit.errors import Unavailable
 from meshkit.testing.signals import eventually
 from platform_svc.assets.asset import RESULT_KEY, Dimensions, Flaw
-from platform_svc.assets.probing import PROBE, probe
+from platform_svc.assets.probing import PROBE, Probed, probe
 from tests.platform_svc.assets.factories import bomb, picture
 
 ATTEMPTS = {
@@ -35,7 +35,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     def put(program: str) -> Path:
         file = tmp_path / "probe.py"
         imports = f"import os, resource, signal, sys\nsys.path.insert(0, {str(PROBE.parent)!r})\n"
-        file.write_text(f"{imports}import picture_probe\n{program}\n")
+        file.write_text(f"{imports}import media_probe\n{program}\n")
         monkeypatch.setattr("platform_svc.assets.probing.PROBE", file)
         return file
 
@@ -46,7 +46,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 def test_a_decoder_that_was_taken_over_is_bounded(name: str, tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(PROBE.parent)!r})\n"
-        f"import picture_probe\npicture_probe.limit_resources()\n{ATTEMPTS[name]}\n"
+        f"import media_probe\nmedia_probe.limit_resources()\n{ATTEMPTS[name]}\n"
     )
     done = subprocess.run(
         [sys.executable, "-B", "-c", code], cwd=tmp_path, capture_output=True, check=False
@@ -56,7 +56,12 @@ def test_a_decoder_that_was_taken_over_is_bounded(name: str, tmp_path: Path) -> 
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) == 0
 
 
-BEGUN = "os.write(1, picture_probe.BEGUN)"
+BEGUN = "os.write(1, media_probe.BEGUN)"
+# A preview that is shorter than announced.
+LIE = (
+    b'{"width": 1, "height": 1, "previews": '
+    b'[{"kind": "thumbnail", "width": 1, "height": 1, "size_bytes": 9}]}\nRIFF'
+)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +73,19 @@ BEGUN = "os.write(1, picture_probe.BEGUN)"
         ("os.kill(os.getpid(), signal.SIGKILL)", None),
         ("pass", None),
         ('os.write(1, b\'{"flaw": "too_many_pixels"}\'); os._exit(255)', Flaw.TOO_MANY_PIXELS),
+        ("while True: os.write(1, bytes(65536))", Flaw.NOT_DECODABLE),
+        (f"os.write(1, {LIE!r})", Flaw.NOT_DECODABLE),
     ],
-    ids=["burns time", "crashes", "fails", "is killed", "says nothing", "said all"],
+    ids=[
+        "burns time",
+        "crashes",
+        "fails",
+        "is killed",
+        "says nothing",
+        "said all",
+        "floods",
+        "lies",
+    ],
 )
 async def test_how_a_decoder_ends_decides_the_verdict(
     stand_in: StandIn, program: str, verdict: Flaw | None
@@ -117,7 +133,7 @@ libc = ctypes.CDLL(None)
 libc.__register_atfork(None, None, ctypes.cast(libc.abort, ctypes.c_void_p), None)
 
 async def main():
-    print(await probe(Path(sys.argv[1]), "image/png", pixels_max=100))
+    print((await probe(Path(sys.argv[1]), "image/png", pixels_max=100)).dimensions)
 
 run(main)
 """
@@ -140,13 +156,14 @@ async def test_the_probe_sees_no_settings(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "PIL.py").write_text("raise SystemExit(0)")
     (tmp_path / "picture").write_bytes(picture())
     found = await probe(tmp_path / "picture", "image/png", pixels_max=100)
-    assert found == Dimensions(8, 6)
+    assert isinstance(found, Probed)
+    assert found.dimensions == Dimensions(8, 6)
 
 
 async def test_the_bound_on_pixels_is_inclusive(tmp_path: Path) -> None:
     file = tmp_path / "picture"
     file.write_bytes(picture(width=8, height=6))
-    assert await probe(file, "image/png", pixels_max=48) == Dimensions(8, 6)
+    assert isinstance(await probe(file, "image/png", pixels_max=48), Probed)
     assert await probe(file, "image/png", pixels_max=47) is Flaw.TOO_MANY_PIXELS
 
 
