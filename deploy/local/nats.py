@@ -14,7 +14,8 @@ from deploy.local.secret_files import SecretFiles, write_private
 NAME: Final = "nats"
 USER: Final = "reelmesh"
 MEMORY_BYTES_MAX: Final = 64 * 1024 * 1024
-FILE_BYTES_MAX: Final = 1024 * 1024 * 1024
+# Events may take a GiB, which NATS sets aside for them; the queues of connectors need room too.
+FILE_BYTES_MAX: Final = 2 * 1024 * 1024 * 1024
 GRACE_SECONDS: Final = 5.0
 
 
