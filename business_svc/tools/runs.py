@@ -176,6 +176,13 @@ def asset_ids(run: Run) -> tuple[uuid.UUID, ...]:
     return tuple(asset_id(run.id, index) for index in range(len(run.outputs)))
 
 
+def input_assets(run: Run) -> tuple[str, ...]:
+    """Return the public ids of the assets that the run works on."""
+    name = run.spec.image_input
+    given = None if name is None else run.spec.inputs.get(name)
+    return () if given is None else (str(given),)
+
+
 def held(run: Run, *, image_key: str | None) -> Run:
     """Record that the credits are held and where the input image lies."""
     return replace(

@@ -146,6 +146,20 @@ class AssetCommands:
         await self._remove(request.source_key)
         return kept
 
+    async def copy(self, source: Asset, *, org_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
+        """Make a ready asset of another one's bytes; the same ids again give the same asset.
+
+        Raises:
+            AssetIdReused: the id names another asset.
+            UploadMissing: the source was deleted meanwhile.
+        """
+        asset = Asset(asset_id, org_id, source.contents, State.PENDING, self.ambient.now())
+        earlier = await self._find(asset.id)
+        kept = earlier or await self._import(asset, source.object_key)
+        if not kept.is_same_import(asset):
+            raise AssetIdReused(asset.id)
+        return kept
+
     async def _import(self, asset: Asset, source_key: str) -> Asset:
         """Give the asset that has the id in the end: this one, or that of a twin call."""
         try:

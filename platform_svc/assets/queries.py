@@ -102,6 +102,11 @@ class AssetQueries:
             asset.id: await self._sign(asset, PRESIGNED_LIFETIME, inline=True) for asset in assets
         }
 
+    async def sign_inline(self, asset: Asset, lifetime: timedelta) -> Download:
+        """Sign a GET of a ready asset, to be shown in place."""
+        expires_at = self.ambient.now() + lifetime
+        return Download(await self._sign(asset, lifetime, inline=True), expires_at)
+
     async def _sign(self, asset: Asset, lifetime: timedelta, *, inline: bool) -> str:
         return await self.objects.presign_get(
             asset.object_key,
