@@ -223,6 +223,7 @@ def refused(run: Run, failure: Failure) -> Run:
 
 def decided(run: Run, verdict: State, failure: Failure | None = None) -> Run:
     """Fix how the run ends; success may still become failure, but nothing else may change."""
+    assert verdict in FINAL, verdict
     assert run.verdict is None or (run.verdict, verdict) == (State.SUCCEEDED, State.FAILED), run
     assert (failure is None) == (verdict is State.SUCCEEDED), (verdict, failure)
     return replace(_moved(run, Event.DECIDED), verdict=verdict, failure=failure)
