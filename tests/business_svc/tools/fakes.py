@@ -12,6 +12,7 @@ import grpc
 from reelmesh.inference.jobs.v1 import jobs_service_pb2 as jobs_pb
 from reelmesh.platform.assets.v1 import assets_service_pb2 as assets_pb
 from reelmesh.platform.credits.v1 import credits_service_pb2 as credits_pb
+from reelmesh.platform.organizations.v1 import members_service_pb2 as members_pb
 
 from meshkit.clock import uuid7
 from meshkit.ids import format_id
@@ -55,6 +56,11 @@ class FakePlatform:
     def __init__(self) -> None:
         self.credits = FakeServicer("reelmesh.platform.credits.v1.CreditsService")
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
+        self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
+        owner = members_pb.ResolveMembershipResponse(
+            role="owner", permissions=["runs.read", "runs.write"]
+        )
+        self.members.always("ResolveMembership", owner)
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
         self.entries: list[credits_pb.LedgerEntry] = []
