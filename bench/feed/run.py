@@ -44,7 +44,8 @@ SELECT n.id FROM social.follow f CROSS JOIN LATERAL (
 WHERE f.follower_id = $1 ORDER BY n.id DESC LIMIT 21
 """
 NEWEST_OF_STAR = """
-UPDATE social.post SET author_id = $1 WHERE id = (SELECT id FROM social.post ORDER BY id DESC LIMIT 1) RETURNING id
+UPDATE social.post SET author_id = $1
+WHERE id = (SELECT id FROM social.post ORDER BY id DESC LIMIT 1) RETURNING id
 """
 
 
