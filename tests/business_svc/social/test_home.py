@@ -63,6 +63,17 @@ async def test_a_new_follower_finds_what_was_posted_before(
     assert await bob.home() == []
 
 
+async def test_what_is_delivered_after_an_unfollow_is_not_shown(
+    town: Town, ada: Person, bob: Person
+) -> None:
+    await bob.follow(ada)
+    await ada.post(caption="late")
+    await bob.UnfollowProfile(relations_pb.UnfollowProfileRequest(handle="ada"))
+    async with town.database.sessions.begin() as session:
+        await HomeStore(session).backfill(bob.id, ada.id)
+    assert await bob.home() == []
+
+
 async def test_blocks_and_deletions_act_on_what_was_delivered(
     town: Town, ada: Person, bob: Person, cyd: Person
 ) -> None:

@@ -154,21 +154,14 @@ async def test_a_block_hides_posts_from_both(ada: Person, bob: Person) -> None:
         assert (await refusal_of(see(person, post.post_id))).reason == "POST_NOT_FOUND"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"caption": "x" * 1001},
-        {"visibility": "secret"},
-        {"caption": "a\0b"},
-        {"media": None},
-    ],
-)
-async def test_bad_fields_are_refused(ada: Person, changes) -> None:
-    request = post_request(ada.asset())
-    for name, value in changes.items():
-        if value is None:
-            request.ClearField(name)
-        else:
-            setattr(request, name, value)
-    refusal = await refusal_of(ada.CreatePost(request))
-    assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT
+async def test_bad_fields_are_refused(ada: Person) -> None:
+    bad = [
+        post_request(ada.asset(), caption="x" * 1001),
+        post_request(ada.asset(), visibility="secret"),
+        post_request(ada.asset(), caption="a\0b"),
+        post_request("ast_1"),
+        pb.CreatePostRequest(caption="nothing to see"),
+    ]
+    for request in bad:
+        refusal = await refusal_of(ada.CreatePost(request))
+        assert refusal.code is grpc.StatusCode.INVALID_ARGUMENT

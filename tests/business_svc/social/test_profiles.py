@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import grpc
-import pytest
 from reelmesh.business.social.v1 import profiles_service_pb2 as pb
 from reelmesh.business.social.v1 import relations_service_pb2 as relations_pb
 from reelmesh.business.social.v1.profiles_service_pb2_grpc import ProfilesServiceStub
@@ -54,13 +53,14 @@ async def test_one_of_many_who_want_a_handle_gets_it(town: Town) -> None:
         assert one.code() is grpc.StatusCode.ALREADY_EXISTS
 
 
-@pytest.mark.parametrize(
-    ("handle", "reason"),
-    [("admin", "HANDLE_RESERVED"), ("Ada", "INVALID_REQUEST"), ("a", "INVALID_REQUEST")],
-)
-async def test_bad_handles_are_refused(town: Town, handle: str, reason: str) -> None:
+async def test_bad_handles_are_refused(town: Town) -> None:
     eve = await town.person("eve", joined=False)
-    assert (await refusal_of(eve.CreateProfile(create(handle)))).reason == reason
+    for handle, reason in (
+        ("admin", "HANDLE_RESERVED"),
+        ("Ada", "INVALID_REQUEST"),
+        ("a", "INVALID_REQUEST"),
+    ):
+        assert (await refusal_of(eve.CreateProfile(create(handle)))).reason == reason
 
 
 async def test_an_old_handle_leads_to_its_user_and_to_nobody_else(ada: Person, bob: Person) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import sqlalchemy as sa
 from reelmesh.business.social.v1 import posts_service_pb2 as posts_pb
 from reelmesh.business.social.v1 import reactions_service_pb2 as pb
 from reelmesh.business.social.v1 import social_events_pb2 as events
 
 from business_svc.social.announcements import POST_LIKED
+from business_svc.social.counting_store import CountingStore
+from business_svc.social.tables import PostRow
+from meshkit.testing.signals import eventually
 from tests.platform_svc.refusals import refusal_of
 
 from .people import Person, Town
@@ -46,6 +50,31 @@ async def test_counting_at_once_ends_with_the_facts(town: Town, ada: Person, bob
             bob.UnlikePost(unlike),
         )
     await town.settle()  # Which demands that the counts are those of the facts.
+
+
+async def test_a_count_that_had_to_wait_counts_what_came_meanwhile(
+    town: Town, ada: Person, bob: Person
+) -> None:
+    post_id = (await ada.post()).post_id
+    like = pb.LikePostRequest(post_id=post_id)
+    await ada.LikePost(like)
+    async with town.database.sessions.begin() as session, asyncio.TaskGroup() as group:
+        await session.execute(sa.select(PostRow.id).with_for_update(key_share=True))
+        async with town.database.sessions.begin() as counting:
+            recount = group.create_task(CountingStore(counting).recount())
+            await eventually(lambda: waits(town))
+            await bob.LikePost(like)
+            await session.rollback()
+            await recount
+    assert (await counts(ada, post_id))[0] == 2
+
+
+async def waits(town: Town) -> bool:
+    """Tell whether a statement of this test's database waits for another one."""
+    query = """SELECT count(*) > 0 FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    async with town.database.sessions() as session:
+        return bool(await session.scalar(sa.text(query)))
 
 
 async def test_comments_are_read_oldest_first(town: Town, ada: Person, bob: Person) -> None:
