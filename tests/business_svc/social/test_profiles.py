@@ -10,8 +10,10 @@ from reelmesh.business.social.v1 import relations_service_pb2 as relations_pb
 from reelmesh.business.social.v1.profiles_service_pb2_grpc import ProfilesServiceStub
 
 from business_svc.social.tables import Base
+from business_svc.social.wiring import MIGRATIONS
 from meshkit.ids import format_id
 from meshkit.migrations import downgrade, drift, upgrade
+from meshkit.testing.databases import Databases
 from tests.platform_svc.refusals import refusal_of
 
 from .people import Block, Follow, Person, Town
@@ -21,13 +23,14 @@ def create(handle: str) -> pb.CreateProfileRequest:
     return pb.CreateProfileRequest(handle=handle, display_name="Somebody")
 
 
-async def test_migrations_agree_with_the_tables_and_leave_nothing(database) -> None:
-    from business_svc.social.wiring import MIGRATIONS  # noqa: PLC0415 - beside what it checks.
-
-    assert await drift(database.url, Base.metadata) == []
-    await downgrade(database.url, "social", MIGRATIONS, "base")
-    await upgrade(database.url, "social", MIGRATIONS)
-    assert await drift(database.url, Base.metadata) == []
+async def test_migrations_agree_with_the_tables_and_leave_nothing(
+    databases: Databases, social_template: str
+) -> None:
+    async with databases.clone(social_template) as url:
+        assert await drift(url, Base.metadata) == []
+        await downgrade(url, "social", MIGRATIONS, "base")
+        await upgrade(url, "social", MIGRATIONS)
+        assert await drift(url, Base.metadata) == []
 
 
 async def test_a_profile_is_seen_by_anybody(town: Town, ada: Person) -> None:
