@@ -176,6 +176,13 @@ def asset_ids(run: Run) -> tuple[uuid.UUID, ...]:
     return tuple(asset_id(run.id, index) for index in range(len(run.outputs)))
 
 
+def input_assets(run: Run) -> tuple[str, ...]:
+    """Return the public ids of the assets that the run works on."""
+    name = run.spec.image_input
+    given = None if name is None else run.spec.inputs.get(name)
+    return () if given is None else (str(given),)
+
+
 def held(run: Run, *, image_key: str | None) -> Run:
     """Record that the credits are held and where the input image lies."""
     return replace(
@@ -216,6 +223,7 @@ def refused(run: Run, failure: Failure) -> Run:
 
 def decided(run: Run, verdict: State, failure: Failure | None = None) -> Run:
     """Fix how the run ends; success may still become failure, but nothing else may change."""
+    assert verdict in FINAL, verdict
     assert run.verdict is None or (run.verdict, verdict) == (State.SUCCEEDED, State.FAILED), run
     assert (failure is None) == (verdict is State.SUCCEEDED), (verdict, failure)
     return replace(_moved(run, Event.DECIDED), verdict=verdict, failure=failure)

@@ -6,6 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelmesh.business.tools.v1.origins_service_pb2_grpc import (
+    add_OriginsServiceServicer_to_server,
+)
 from reelmesh.business.tools.v1.tools_service_pb2_grpc import add_ToolsServiceServicer_to_server
 
 from business_svc.tools.assets import Assets
@@ -20,6 +23,7 @@ from business_svc.tools.inference_jobs import InferenceJobs
 from business_svc.tools.jobs import JOB_FINISHED, JobFinishedHandler, Reconciler
 from business_svc.tools.journal import RunJournal
 from business_svc.tools.locks import RunLocks
+from business_svc.tools.origins_servicer import OriginsServicer
 from business_svc.tools.queries import RunQueries
 from business_svc.tools.servicer import ToolsServicer
 from business_svc.tools.tables import SCHEMA
@@ -34,6 +38,7 @@ from meshkit.stubs import MeshChannel
 
 MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 SERVICE = "reelmesh.business.tools.v1.ToolsService"
+ORIGINS_SERVICE = "reelmesh.business.tools.v1.OriginsService"
 CONSUMER = "tools-job-finished"
 CONSUMER_CONCURRENCY = 8
 
@@ -53,6 +58,14 @@ class Tools:
             name=SERVICE,
             add=lambda server: add_ToolsServiceServicer_to_server(self.servicer, server),
             drain=self.servicer.watcher.changes.drain,
+        )
+
+    def origins_service(self) -> Service:
+        """Return the service for other services."""
+        origins = OriginsServicer(self.servicer.queries)
+        return Service(
+            ORIGINS_SERVICE,
+            lambda server: add_OriginsServiceServicer_to_server(origins, server),
         )
 
 
@@ -88,8 +101,8 @@ def assemble(
     )
 
 
-async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
-    """Build the service and give its background work to the part's supervisor."""
+async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service]:
+    """Build the services and give their background work to the part's supervisor."""
     settings = ToolsSettings.from_environment(part.environment)
     database = await part.open_database(stack, SCHEMA, MIGRATIONS)
     tools = assemble(
@@ -110,4 +123,4 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     part.supervisor.start("tools-reconciler", tools.reconciler.run)
     part.supervisor.start(CONSUMER, consumer.run)
     part.supervisor.start(tools.check.task, tools.check.run)
-    return tools.service()
+    return [tools.service(), tools.origins_service()]

@@ -62,6 +62,21 @@ class ImportCommands:
         await self.promotion.remove(request.source_key)
         return kept
 
+    async def copy(self, source: Asset, *, org_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
+        """Make a ready asset of another one's bytes; the same ids again give the same asset.
+
+        A copy counts in its organization's storage, and is made whatever its quota.
+
+        Raises:
+            AssetIdReused: the id names another asset.
+            UploadMissing: the source was deleted meanwhile.
+        """
+        asset = Asset(asset_id, org_id, source.contents, State.PENDING, self.ambient.now())
+        kept = await self._find(asset.id) or await self._import(asset, source.object_key)
+        if not kept.is_same_import(asset):
+            raise AssetIdReused(asset.id)
+        return kept
+
     async def _import(self, asset: Asset, source_key: str) -> Asset:
         """Give the asset that has the id in the end: this one, or that of a twin call."""
         try:

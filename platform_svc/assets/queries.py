@@ -133,6 +133,11 @@ class AssetQueries:
         async with self.sessions() as session:
             return await ShareStore(session).of(asset_id)
 
+    async def sign_inline(self, asset: Asset, lifetime: timedelta) -> Download:
+        """Sign a GET of a ready asset, to be shown in place."""
+        expires_at = self.ambient.now() + lifetime
+        return Download(await self._sign(asset, lifetime, inline=True), expires_at)
+
     async def _sign(self, asset: Asset, lifetime: timedelta, *, inline: bool) -> str:
         return await self.objects.presign_get(
             asset.object_key,

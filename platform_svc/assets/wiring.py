@@ -10,6 +10,9 @@ from prometheus_client import Gauge
 from reelmesh.platform.assets.v1.assets_service_pb2_grpc import (
     add_AssetsServiceServicer_to_server,
 )
+from reelmesh.platform.assets.v1.publications_service_pb2_grpc import (
+    add_PublicationsServiceServicer_to_server,
+)
 from reelmesh.platform.assets.v1.share_links_service_pb2_grpc import (
     add_ShareLinksServiceServicer_to_server,
 )
@@ -35,6 +38,8 @@ from platform_svc.assets.invariants import NAMES
 from platform_svc.assets.jobs import Sweeper
 from platform_svc.assets.parts import UploadParts
 from platform_svc.assets.promotion import Promotion
+from platform_svc.assets.publications import Publications
+from platform_svc.assets.publications_servicer import PublicationsServicer
 from platform_svc.assets.queries import AssetQueries
 from platform_svc.assets.reconciliation import Reconciler
 from platform_svc.assets.servicer import AssetsServicer
@@ -107,6 +112,7 @@ def _services(
     trash_servicer = TrashServicer(trash, queries, views)
     shares_servicer = ShareLinksServicer(shares, queries, views)
     storage_servicer = StorageServicer(storage, reconciler)
+    publications = PublicationsServicer(Publications(imports, queries))
     return [
         Service(
             f"{PACKAGE}.AssetsService",
@@ -127,5 +133,9 @@ def _services(
         Service(
             f"{PACKAGE}.StorageService",
             lambda server: add_StorageServiceServicer_to_server(storage_servicer, server),
+        ),
+        Service(
+            f"{PACKAGE}.PublicationsService",
+            lambda server: add_PublicationsServiceServicer_to_server(publications, server),
         ),
     ]

@@ -17,7 +17,13 @@ VIEWER: Final = frozenset(
         "runs.read",
     }
 )
-MEMBER: Final = VIEWER | {"assets.write", "runs.write", "api_keys.read", "api_keys.write"}
+MEMBER: Final = VIEWER | {
+    "assets.write",
+    "runs.write",
+    "posts.write",
+    "api_keys.read",
+    "api_keys.write",
+}
 ADMIN: Final = MEMBER | {"members.write", "api_keys.manage"}
 OWNER: Final = ADMIN | {"organizations.transfer"}
 

@@ -20,6 +20,7 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from business_svc.social import invariants as social
 from business_svc.tools import invariants as runs
 from deploy.account import new_credentials
 from deploy.client import ReelmeshClient
@@ -163,6 +164,7 @@ class Mesh:
                 found: dict[str, Any] = {
                     **await credits_invariants.offenders(session, now=utc_now()),
                     **await jobs.offenders(session),
+                    **await social.offenders(session, now=utc_now()),
                 }
                 live = await runs.offenders(session, now=utc_now(), settled_within=SETTLED_WITHIN)
                 uncovered = (await session.scalars(text(CAPTURE_WITHOUT_RUN))).all()

@@ -60,6 +60,11 @@ class FakePlatform:
         self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
         self.credits = FakeServicer("reelmesh.platform.credits.v1.CreditsService")
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
+        self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
+        owner = members_pb.ResolveMembershipResponse(
+            role="owner", permissions=["runs.read", "runs.write"]
+        )
+        self.members.always("ResolveMembership", owner)
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
         self.entries: list[credits_pb.LedgerEntry] = []

@@ -56,6 +56,7 @@ class BusinessProcess:
             "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("business")),
             "REELMESH_PLATFORM_ADDRESS": installation.others.address,
             "REELMESH_INFERENCE_ADDRESS": installation.others.address,
+            "REELMESH_BUSINESS_ADDRESS": self.address,
         }
         self._process: asyncio.subprocess.Process | None = None
 

@@ -1,0 +1,1 @@
+"""The home feed and explore at a settable number of posts."""

@@ -1,0 +1,1 @@
+"""Social: profiles, posts with lineage, reactions, feeds and moderation."""
