@@ -15,11 +15,12 @@ VIEWER: Final = frozenset(
         "credits.read",
         "assets.read",
         "runs.read",
+        "billing.read",
     }
 )
 MEMBER: Final = VIEWER | {"assets.write", "runs.write", "api_keys.read", "api_keys.write"}
-ADMIN: Final = MEMBER | {"members.write", "api_keys.manage"}
-OWNER: Final = ADMIN | {"organizations.transfer"}
+ADMIN: Final = MEMBER | {"members.write", "api_keys.manage", "invoices.read"}
+OWNER: Final = ADMIN | {"organizations.transfer", "billing.write"}
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
     Role.OWNER: OWNER,
