@@ -44,6 +44,7 @@ async def installation(
     services = (
         platform.credits.service(),
         platform.assets.service(),
+        platform.billing.service(),
         inference.servicer.service(),
     )
     async with serve(*services, identity=tools_identity) as others:

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from reelmesh.inference.jobs.v1 import jobs_service_pb2 as jobs_pb
 from reelmesh.platform.assets.v1 import assets_service_pb2 as assets_pb
+from reelmesh.platform.billing.v1 import billing_service_pb2 as billing_pb
 from reelmesh.platform.credits.v1 import credits_service_pb2 as credits_pb
 
 from meshkit.clock import uuid7
@@ -55,6 +56,9 @@ class FakePlatform:
     def __init__(self) -> None:
         self.credits = FakeServicer("reelmesh.platform.credits.v1.CreditsService")
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
+        self.billing = FakeServicer("reelmesh.platform.billing.v1.BillingService")
+        self.plan = billing_pb.Entitlements(plan="open", features=["tool:*"])
+        self.billing.always("GetEntitlements", lambda _: self.plan)
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
         self.entries: list[credits_pb.LedgerEntry] = []
