@@ -40,7 +40,8 @@ def test_two_data_folders_have_different_secrets(tmp_path: Path) -> None:
 
     a, b = contents(tmp_path / "a"), contents(tmp_path / "b")
     assert a.keys() == b.keys()
-    assert all(a[name] != b[name] for name in a)
+    # Nobody is an operator yet, which is no secret.
+    assert {name for name in a if a[name] == b[name]} == {"operators"}
 
 
 def test_a_new_region_gets_a_key_and_the_others_keep_theirs(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ fake, and tells whether a call got through.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -182,6 +183,10 @@ async def fake_parts(
     stack: AsyncExitStack, identity: TestIdentity, authorizer: MembershipAuthorizer
 ) -> tuple[dict[str, FakeServicer], list[Upstream]]:
     """Serve a fake of every public service, one server a part."""
+    for file in PROTOS.files.file:
+        if file.service:
+            # The fakes find a service's messages by its name, once its module is loaded.
+            importlib.import_module(f"{file.name.removesuffix('.proto').replace('/', '.')}_pb2")
     fakes, upstreams = {}, []
     for part in sorted({route.part for route in ROUTES}):
         names = sorted({route.rpc.service for route in ROUTES if route.part == part})

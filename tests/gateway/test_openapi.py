@@ -119,7 +119,8 @@ def test_the_idempotency_key_is_described_only_where_it_works(document) -> None:
         if parameter["name"] == "Idempotency-Key"
     }
     account = {"SignUp", "VerifyEmail", "ResetPassword", "ChangePassword"}
-    assert set(told) == account | {"CreateAsset", "RunTool"}
+    shared = {"CreateOrganization", "CreateInvitation", "ResendInvitation", "TransferOwnership"}
+    assert set(told) == account | shared | {"CreateApiKey", "CreateAsset", "RunTool"}
     assert "another session" in told["SignUp"]
     assert "same run" in told["RunTool"]
 

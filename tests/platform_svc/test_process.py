@@ -37,6 +37,7 @@ FORM = identity_pb.SignUpRequest(
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 IDENTITY = "reelmesh.platform.identity.v1.IdentityService"
 ORGANIZATIONS = "reelmesh.platform.organizations.v1.OrganizationsService"
+INHERITED = ("PATH", "PYTHONPATH")
 # Bounds for a machine that is busy with other things.
 START_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
@@ -100,7 +101,7 @@ async def running(variables: dict[str, str], *arguments: str) -> AsyncIterator[g
 async def start(variables: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "platform_svc", *arguments),
-        env={"PATH": os.environ["PATH"], **variables},
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | variables,
         stderr=asyncio.subprocess.PIPE,
     )
 
