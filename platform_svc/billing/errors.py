@@ -26,6 +26,13 @@ class PaymentOverdue(ServiceError):
     reason: ClassVar[str] = "PAYMENT_OVERDUE"
 
 
+class NextTermPaid(ServiceError):
+    """The next term was paid ahead, so that the plan cannot change before it has begun."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.FAILED_PRECONDITION
+    reason: ClassVar[str] = "NEXT_TERM_PAID"
+
+
 class PaymentRefused(ServiceError):
     """The payment provider refused the charge."""
 

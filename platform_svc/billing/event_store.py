@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -69,6 +69,13 @@ class EventStore:
         """Record that what the event hinted at was looked at."""
         row = await self.session.get_one(ProviderEventRow, event.id)
         row.state, row.due_at = "done", None
+
+    async def forget(self, *, before: datetime) -> None:
+        """Delete what was received before then and is done with."""
+        statement = delete(ProviderEventRow).where(
+            ProviderEventRow.state != "due", ProviderEventRow.received_at < before
+        )
+        await self.session.execute(statement)
 
     async def delay(self, event: ProviderEvent, *, now: datetime) -> None:
         """Look again after a pause that grows."""

@@ -34,6 +34,9 @@ POLL_SECONDS: Final = 1.0
 CALL_SECONDS_MAX: Final = 5.0
 # Longer than a call may take; what a process that dies had taken is taken again after it.
 LEASE: Final = timedelta(minutes=2)
+RETENTION_SECONDS: Final = 3600.0
+# Stripe sends an event again for three days.
+EVENTS_KEPT: Final = timedelta(days=30)
 PUT_OFF: Final = timedelta(minutes=5)
 # Credits of a plan burn before those that were bought and never expire.
 PLAN_PRIORITY: Final = 20
@@ -146,6 +149,15 @@ class ProviderEvents:
     async def run(self) -> None:
         """Follow for ever: at once after an event came here, else every second."""
         await _whenever(self.heard, self.follow_batch)
+
+    async def run_retention(self) -> None:
+        """Forget old events, hourly."""
+        await periodic("billing-event-retention", RETENTION_SECONDS, self.forget)
+
+    async def forget(self) -> None:
+        """Forget events that no provider will send again."""
+        async with self.sessions.begin() as session:
+            await EventStore(session).forget(before=self.ambient.now() - EVENTS_KEPT)
 
     async def follow_batch(self) -> int:
         """Follow up to 50 events that are due and say how many there were."""

@@ -89,6 +89,7 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service
     part.supervisor.start("billing-credit-orders", billing.orders.run)
     if billing.followed is not None:
         part.supervisor.start("billing-provider-events", billing.followed.run)
+        part.supervisor.start("billing-event-retention", billing.followed.run_retention)
     part.supervisor.start(check.task, check.run)
     return billing.services
 

@@ -32,7 +32,7 @@ async def run(guide: Guide) -> None:
 async def _use(guide: Guide, producer: ReelmeshClient, org: str, fine: dict[str, Any]) -> None:
     async def has_credits() -> bool:
         grants = (await producer.call("GET", f"{org}/grants"))["grants"]
-        return grants[0]["kind"] == "plan"
+        return bool(grants[0]["kind"] == "plan")
 
     await guide.until("the plan's credits", has_credits)
     grant = (await producer.call("GET", f"{org}/grants"))["grants"][0]

@@ -13,6 +13,7 @@ from platform_svc.billing.books import Books
 from platform_svc.billing.catalogue import Offer
 from platform_svc.billing.change import Change
 from platform_svc.billing.config import MANUAL
+from platform_svc.billing.errors import NextTermPaid
 from platform_svc.billing.invoice import InvoiceState, Reason, term_lines, upgrade_lines
 from platform_svc.billing.invoice_store import InvoiceStore
 from platform_svc.billing.providers.port import Checkout, Snapshot
@@ -33,6 +34,7 @@ class ManualProvider:
     ) -> Subscription:
         """Make a change, issuing and voiding invoices as it needs."""
         invoices = InvoiceStore(session)
+        await self._refuse_if_paid_ahead(invoices, subscription, change)
         match change:
             case Change.START:
                 return await self._start(session, subscription, wanted)
@@ -62,6 +64,19 @@ class ManualProvider:
     async def subscription_of(self, invoice_ref: str) -> str:  # noqa: ARG002 - nothing is kept elsewhere
         """Return nothing, as above."""
         return ""
+
+    async def _refuse_if_paid_ahead(
+        self, invoices: InvoiceStore, subscription: Subscription, change: Change
+    ) -> None:
+        """Keep what the next term was paid for."""
+        keeps = change in {Change.CANCEL, Change.ABANDON, Change.START}
+        if change is Change.RESUME and subscription.upcoming is None:
+            keeps = True
+        if keeps or subscription.term is None:
+            return
+        renewal = await invoices.renewal(subscription.id, subscription.term.end)
+        if renewal is not None and renewal.state is InvoiceState.PAID:
+            raise NextTermPaid("the next term is paid; change the plan once it has begun")
 
     async def _start(
         self, session: AsyncSession, subscription: Subscription, wanted: Offer

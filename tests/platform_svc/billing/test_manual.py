@@ -123,6 +123,23 @@ async def test_a_smaller_plan_counts_from_the_end_of_the_term(installation) -> N
     assert await installation.broken() == {}
 
 
+async def test_a_term_that_is_paid_ahead_is_what_was_paid_for(installation) -> None:
+    begun = await subscribed(installation)
+    await installation.move_to(end_of(begun) - DAY)
+    [renewal] = [one for one in await installation.listed() if one.state == "open"]
+    await installation.pay(renewal.invoice_id)
+    for plan, interval in (("studio", ""), ("creator", "year")):
+        refusal = await refusal_of(installation.change(plan, interval))
+        assert refusal.reason == "NEXT_TERM_PAID"
+    # To cancel is to end with what is paid.
+    await installation.change("free")
+    await installation.move_to(end_of(begun))
+    now = await installation.subscription()
+    assert (now.plan, now.period_start, now.pending.plan) == ("creator", begun.period_end, "free")
+    assert (await installation.change("studio")).pending.awaits == "payment"
+    assert await installation.broken() == {}
+
+
 async def test_a_canceled_plan_counts_until_its_term_ends(installation) -> None:
     begun = await subscribed(installation)
     canceled = await installation.change("free")

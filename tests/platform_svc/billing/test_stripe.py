@@ -245,6 +245,15 @@ async def test_while_stripe_is_away_nothing_is_lost(shop) -> None:
     assert (await shop.installation.subscription()).state == "active"
 
 
+async def test_events_are_forgotten_once_they_cannot_come_again(shop) -> None:
+    thing = {"id": "sub_x"}
+    assert await shop.hear("ping", thing, name="evt_1") == "ignored"
+    for days, outcome in ((3, "duplicate"), (28, "ignored")):
+        shop.installation.clock.advance(seconds=days * 24 * 3600)
+        await shop.installation.billing.followed.forget()
+        assert await shop.hear("ping", thing, name="evt_1") == outcome
+
+
 async def test_only_signed_events_of_now_are_taken(shop) -> None:
     body, now = event("evt_1", "invoice.paid", {"id": "in_1"}), shop.now()
     forged = [
