@@ -33,6 +33,9 @@ WELL_KNOWN_KINDS = {
     "google.protobuf.Any": ANYTHING,
 }
 
+# A body that the transcoder passes on byte by byte.
+RAW_BODY = "google.api.HttpBody"
+
 Rules = dict[str, dict[str, Json]]
 
 
@@ -60,9 +63,15 @@ def tables(routes: tuple[Route, ...], descriptors: Descriptors) -> str:
     messages: Rules = {}
     bodies: dict[str, Json] = {}
     for route in routes:
-        if route.body:
+        if route.body and not is_raw(route, descriptors):
             bodies[_key(route)] = _body_rule(route, descriptors, messages)
     return f"local MESSAGES = {_lua(messages)}\nlocal BODIES = {_lua(bodies)}"
+
+
+def is_raw(route: Route, descriptors: Descriptors) -> bool:
+    """Return whether the body is taken as it is, whatever it holds: it is signed byte by byte."""
+    fields = descriptors.message(route.request_type).field
+    return any(field.name == route.body and field.type_name == f".{RAW_BODY}" for field in fields)
 
 
 def _body_rule(route: Route, descriptors: Descriptors, messages: Rules) -> Json:

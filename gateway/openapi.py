@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 
 from gateway.descriptors import Descriptors
 from gateway.errors import ERROR_SCHEMAS, error_response, errors_by_status
+from gateway.guard import RAW_BODY, is_raw
 from gateway.routes import Route
 from gateway.schemas import Schemas
 from gateway.typed import Json
@@ -35,6 +36,8 @@ ORGANIZATION: Json = {
 }
 # A comment says "answers 302" where a reply is more than a 200.
 ANSWERS = re.compile(r"\banswers (\d{3})\b")
+# And "The body is text/html" where it is no message.
+BODY_TYPE = re.compile(r"\bThe body is ([a-z]+/[a-z0-9.+-]+)")
 
 
 def openapi_document(descriptors: Descriptors, routes: tuple[Route, ...]) -> Json:
@@ -140,7 +143,9 @@ def _fits_query(field: Field) -> bool:
 
 
 def _request_body(route: Route, descriptors: Descriptors, schemas: Schemas) -> Json:
-    if route.body == "*":
+    if is_raw(route, descriptors):
+        schema: Json = {"type": "object", "description": "Taken as it is, byte by byte."}
+    elif route.body == "*":
         schema = schemas.request(route.request_type, without=route.variables)
     else:
         fields = descriptors.message(route.request_type).field
@@ -151,6 +156,11 @@ def _request_body(route: Route, descriptors: Descriptors, schemas: Schemas) -> J
 
 
 def _reply(route: Route, about: str, schemas: Schemas) -> Json:
+    if route.response_type == RAW_BODY:
+        match = BODY_TYPE.search(about)
+        assert match is not None, f"{route.rpc.path} does not say what its body is"
+        body = {"schema": {"type": "string", "format": "binary"}}
+        return {"200": {"description": "Done.", "content": {match[1]: body}}}
     reference = schemas.reply(route.response_type)
     if route.is_stream:
         schema = {

@@ -12,6 +12,8 @@ from platform_svc.access import wiring as access
 from platform_svc.access.config import AccessSettings
 from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
+from platform_svc.billing import wiring as billing
+from platform_svc.billing.config import BillingSettings
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
 from platform_svc.identity import wiring as identity
@@ -28,7 +30,8 @@ class Hosted:
     open_service: Opener
     read_settings: Callable[[Environment], object] | None = None
     # Every server asks organizations, wherever it runs, what users may do; in one process it
-    # calls its own address. Identity calls organizations and credits over the same channel.
+    # calls its own address. Identity calls organizations and credits over the same channel, and
+    # billing calls credits.
     channels: tuple[str, ...] = ("platform",)
     needs_objects: bool = False
 
@@ -38,6 +41,7 @@ SERVICES: Mapping[str, Hosted] = {
     "organizations": Hosted(organizations.open_service, Peppers.from_environment),
     "access": Hosted(access.open_service, AccessSettings.from_environment),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
+    "billing": Hosted(billing.open_service, BillingSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }

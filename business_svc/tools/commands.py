@@ -18,6 +18,7 @@ from business_svc.tools.catalog import Tool
 from business_svc.tools.driver import RunDriver
 from business_svc.tools.errors import RunNotFound
 from business_svc.tools.journal import RUN_TOOL, RunJournal, key_scope
+from business_svc.tools.rights import PlanRights, Rights
 from business_svc.tools.runs import Phase, Run, Spec
 from business_svc.tools.store import RunStore
 from meshkit.errors import Unavailable
@@ -45,6 +46,7 @@ class RunCommands:
 
     journal: RunJournal
     driver: RunDriver
+    rights: PlanRights
     start_within: timedelta
 
     async def run(self, request: RunRequest) -> Run:
@@ -52,13 +54,16 @@ class RunCommands:
 
         Raises:
             InvalidInputs: the inputs do not fit the tool.
+            NotInPlan: the organization's plan does not have the tool.
+            PlanLimitExceeded: the run is larger than the plan allows.
             AssetNotFound: the input image is not the organization's, or not ready.
             InsufficientCredits: the run may cost more than there is.
             IdempotencyKeyReused: the key names another request.
             Unavailable: the platform is away, so that the credits could not be held.
         """
         inputs = tool_inputs.accept(request.tool, request.inputs)
-        run_id = await retry_aborted(lambda: self._begin(request, inputs))
+        rights = await self.rights.of(request.organization_id)
+        run_id = await retry_aborted(lambda: self._begin(request, inputs, rights))
         try:
             run = await self.driver.advance(run_id)
         except Unavailable:
@@ -102,7 +107,9 @@ class RunCommands:
         if run is not None and run.phase is Phase.HOLDING:
             await self.journal.request_cancel(run_id)
 
-    async def _begin(self, request: RunRequest, inputs: Mapping[str, Any]) -> uuid.UUID:
+    async def _begin(
+        self, request: RunRequest, inputs: Mapping[str, Any], rights: Rights
+    ) -> uuid.UUID:
         """Record the intent of a run; give its id, or that of the run that has the key."""
         scope = key_scope(request.organization_id)
         key = request.idempotency_key
@@ -110,13 +117,15 @@ class RunCommands:
             earlier = await claim(session, scope, RUN_TOOL, key, request.message)
             if earlier is not None:
                 return parse_id("run", pb.Run.FromString(earlier).run_id, field="run_id")
+            # Only now: a run that was begun under another plan is still the key's answer.
+            rights.admit(request.tool, inputs, count=request.count)
             ambient = self.journal.ambient
             run_id, now = ambient.new_id(), ambient.now()
             run = Run(
                 id=run_id,
                 organization_id=request.organization_id,
                 user_id=request.user_id,
-                spec=_spec(request, tool_inputs.with_seed(inputs, run_id)),
+                spec=_spec(request, tool_inputs.with_seed(inputs, run_id), rights.band),
                 created_at=now,
                 start_deadline=now + self.start_within,
                 idempotency_key=key,
@@ -126,7 +135,7 @@ class RunCommands:
             return run_id
 
 
-def _spec(request: RunRequest, inputs: Mapping[str, Any]) -> Spec:
+def _spec(request: RunRequest, inputs: Mapping[str, Any], band: int) -> Spec:
     tool = request.tool
     return Spec(
         tool=tool.name,
@@ -137,4 +146,5 @@ def _spec(request: RunRequest, inputs: Mapping[str, Any]) -> Spec:
         image_input=tool.image_input,
         count=request.count,
         unit_credits=pricing.unit_credits(tool.price, inputs),
+        band=band,
     )

@@ -12,13 +12,16 @@ from meshkit.invariants import CHECK_SECONDS_DEFAULT, check_interval
 HOUR = 3600
 START_SECONDS_DEFAULT = HOUR
 HOLD_SECONDS_DEFAULT = 6 * HOUR
+# A new plan counts for new runs after this time at the latest.
+RIGHTS_SECONDS_DEFAULT = 3
+RIGHTS_SECONDS_MAX = 60
 # What a run may take from its start to its settlement, re-runs included.
 RUN_SECONDS_MIN = HOUR
 
 
 @dataclass(frozen=True, slots=True)
 class ToolsSettings:
-    """How long runs wait, how long credits are held, how often the invariants are checked.
+    """How long runs wait, credits are held and rights remembered, and how often to check.
 
     A hold outlives every job that it pays for: it lasts at least an hour longer than a job may
     wait for its start.
@@ -27,10 +30,11 @@ class ToolsSettings:
     start_within: timedelta
     hold_for: timedelta
     check_interval: timedelta = timedelta(seconds=CHECK_SECONDS_DEFAULT)
+    rights_for: timedelta = timedelta(seconds=RIGHTS_SECONDS_DEFAULT)
 
     @classmethod
     def from_environment(cls, environment: Environment) -> Self:
-        """Read REELMESH_RUN_{START,HOLD}_SECONDS and REELMESH_TOOLS_CHECK_SECONDS."""
+        """Read REELMESH_RUN_{START,HOLD}_SECONDS and REELMESH_TOOLS_{CHECK,RIGHTS}_SECONDS."""
         start_within = environment.seconds(
             "REELMESH_RUN_START_SECONDS",
             minimum=10,
@@ -49,4 +53,10 @@ class ToolsSettings:
                 f"must be {RUN_SECONDS_MIN} or more above REELMESH_RUN_START_SECONDS",
             )
         interval = check_interval(environment, "REELMESH_TOOLS_CHECK_SECONDS")
-        return cls(start_within=start_within, hold_for=hold_for, check_interval=interval)
+        rights_for = environment.seconds(
+            "REELMESH_TOOLS_RIGHTS_SECONDS",
+            minimum=0,
+            maximum=RIGHTS_SECONDS_MAX,
+            default=RIGHTS_SECONDS_DEFAULT,
+        )
+        return cls(start_within, hold_for, interval, rights_for)

@@ -53,6 +53,31 @@ class AssetNotFound(ServiceError):
         super().__init__("there is no such asset that is ready", asset_id=asset_id)
 
 
+class NotInPlan(ServiceError):
+    """The organization's plan does not have the tool."""
+
+    code: ClassVar = grpc.StatusCode.PERMISSION_DENIED
+    reason: ClassVar = "NOT_IN_PLAN"
+
+    def __init__(self, *, plan: str, feature: str) -> None:
+        super().__init__("the plan does not have this tool", plan=plan, feature=feature)
+
+
+class PlanLimitExceeded(ServiceError):
+    """The run asks for more than the organization's plan allows."""
+
+    code: ClassVar = grpc.StatusCode.PERMISSION_DENIED
+    reason: ClassVar = "PLAN_LIMIT_EXCEEDED"
+
+    def __init__(self, *, plan: str, limit: str, limit_max: int) -> None:
+        super().__init__(
+            f"the plan allows {limit_max} {limit.replace('_', ' ')}",
+            plan=plan,
+            limit=limit,
+            limit_max=str(limit_max),
+        )
+
+
 class InsufficientCredits(ServiceError):
     """The organization has fewer available credits than the run may cost."""
 

@@ -19,7 +19,6 @@ from business_svc.tools.structs import struct_of
 from meshkit.ids import format_id, parse_id
 from meshkit.stubs import MeshChannel
 
-BAND_INTERACTIVE = 0
 IMAGE_KEY_INPUT = "image_key"
 
 
@@ -121,7 +120,7 @@ def _submission(run: Run) -> pb.SubmitJobRequest:
         task=run.spec.task,
         inputs=struct_of(inputs),
         count=run.spec.count,
-        band=BAND_INTERACTIVE,
+        band=run.spec.band,
     )
     request.start_deadline.FromDatetime(run.start_deadline)
     return request

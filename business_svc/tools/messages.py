@@ -51,6 +51,7 @@ def run_message(run: Run, urls: Mapping[str, str]) -> pb.Run:
         attempt=run.progress.attempt,
         timings=_timings(run),
         created_at=_timestamp(run.created_at),
+        band=run.spec.band,
     )
     if run.settled and run.failure is not None:
         message.error.CopyFrom(pb.RunError(reason=run.failure.reason, message=run.failure.message))

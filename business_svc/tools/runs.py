@@ -71,6 +71,7 @@ class Spec:
     image_input: str | None
     count: int
     unit_credits: int
+    band: int = 0  # Lower is served first.
 
     @property
     def price_credits(self) -> int:

@@ -155,6 +155,7 @@ def _spec_columns(spec: Spec) -> dict[str, Any]:
         "image_input": spec.image_input,
         "count": spec.count,
         "unit_credits": spec.unit_credits,
+        "band": spec.band,
     }
 
 
@@ -195,4 +196,5 @@ def _spec(row: RunRow) -> Spec:
         image_input=row.image_input,
         count=row.count,
         unit_credits=row.unit_credits,
+        band=row.band,
     )

@@ -65,6 +65,7 @@ class RunRow(Base):
     image_key: Mapped[str | None]
     count: Mapped[int] = mapped_column(Integer)
     unit_credits: Mapped[int] = mapped_column(Integer)
+    band: Mapped[int] = mapped_column(Integer, server_default="0")
 
     phase: Mapped[str]
     state: Mapped[str]

@@ -25,6 +25,7 @@ from business_svc.tools.journal import RunJournal
 from business_svc.tools.locks import RunLocks
 from business_svc.tools.origins_servicer import OriginsServicer
 from business_svc.tools.queries import RunQueries
+from business_svc.tools.rights import PlanRights
 from business_svc.tools.servicer import ToolsServicer
 from business_svc.tools.tables import SCHEMA
 from business_svc.tools.watching import RunWatcher
@@ -87,9 +88,10 @@ def assemble(
     driver = RunDriver(journal, credit, assets, jobs, RunLocks())
     queries = RunQueries(database.sessions, jobs, assets)
     reconciler = Reconciler(journal, driver)
+    rights = PlanRights.over(platform, settings.rights_for)
     servicer = ToolsServicer(
         catalog=load_catalog(),
-        commands=RunCommands(journal, driver, settings.start_within),
+        commands=RunCommands(journal, driver, rights, settings.start_within),
         queries=queries,
         watcher=RunWatcher(queries, jobs, changes),
     )

@@ -22,7 +22,7 @@ SHOWN_CHARACTERS: Final = len(PREFIX) + 6
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 GOOD_FOR_DAYS: Final = 90
 WORKING_MAX: Final = 100
-# To change who belongs to an organization, or to make more keys, takes a person.
+# To change who belongs to an organization, what it pays for, or to make more keys, takes a person.
 PERSONAL_SCOPES: Final = frozenset(
     {
         "organizations.leave",
@@ -30,6 +30,7 @@ PERSONAL_SCOPES: Final = frozenset(
         "members.write",
         "api_keys.write",
         "api_keys.manage",
+        "billing.write",
     }
 )
 TEXT_PURPOSE: Final = "api-key-text"

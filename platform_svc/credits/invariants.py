@@ -1,6 +1,6 @@
 """Facts that must hold at any moment, as queries that return the offenders.
 
-The numbers are those of the ledger's description: I1 to I5, I7 and I8. Each query reads one
+The numbers are those of the ledger's description: I1 to I5 and I7 to I10. Each query reads one
 snapshot, so it may run beside live traffic.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 OFFENDERS_MAX = 100
-# A pending hold may outlive its end by a few rounds of the sweeper.
+# A hold or a grant may outlive its end by a few rounds of the sweeper.
 HOLD_GRACE = timedelta(minutes=5)
 
 
@@ -100,6 +100,29 @@ INVARIANTS = (
     Invariant(
         "I8 no hold is pending long after its end",
         "SELECT id FROM credits.hold WHERE state = 'pending' AND expires_at < :overdue",
+    ),
+    Invariant(
+        "I9 what is over of a grant has expired",
+        """
+        SELECT id::text FROM credits.credit_grant
+        WHERE remaining > held AND expires_at < :overdue
+        """,
+    ),
+    Invariant(
+        "I10 what left a grant was captured by holds or has expired",
+        """
+        SELECT g.id::text FROM credits.credit_grant g
+        LEFT JOIN (
+            SELECT grant_id, sum(captured) AS captured
+            FROM credits.hold_allocation GROUP BY grant_id
+        ) a ON a.grant_id = g.id
+        LEFT JOIN (
+            SELECT t.reference, -sum(e.amount) AS expired
+            FROM credits.ledger_tx t JOIN credits.ledger_entry e ON e.tx_id = t.id AND e.n = 1
+            WHERE t.kind = 'expiry' GROUP BY t.reference
+        ) x ON x.reference = g.id::text
+        WHERE g.amount - g.remaining <> coalesce(a.captured, 0) + coalesce(x.expired, 0)
+        """,
     ),
 )
 

@@ -10,6 +10,7 @@ import enum
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 UNIT = "credit"
 PRIORITY_DEFAULT = 50
@@ -67,6 +68,17 @@ class Grant:
     remaining_credits: int
     expires_at: datetime | None
     created_at: datetime
+    held_credits: int = 0
+    priority: int = PRIORITY_DEFAULT
+    note: str = ""
+
+
+class BurnPosition(NamedTuple):
+    """Where a grant stands in the order in which grants burn; one without an end burns last."""
+
+    priority: int
+    expires_at: datetime | None
+    id: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)

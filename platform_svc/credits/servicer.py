@@ -65,6 +65,15 @@ class CreditsServicer(pb_grpc.CreditsServiceServicer):
             next_page_token=page.next_page_token,
         )
 
+    async def ListGrants(
+        self, request: pb.ListGrantsRequest, context: Context
+    ) -> pb.ListGrantsResponse:
+        """Give one page of the grants that have something left."""
+        page, token = await self._queries.grants(
+            _org_id(request.org_id), page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListGrantsResponse(grants=map(_grant_message, page), next_page_token=token)
+
 
 def _org_id(text: str) -> uuid.UUID:
     return parse_id("org", text, field="org_id")
@@ -100,6 +109,9 @@ def _grant_message(grant: ledger.Grant) -> pb.Grant:
         kind=grant.kind,
         expires_at=_timestamp(grant.expires_at) if grant.expires_at else None,
         created_at=_timestamp(grant.created_at),
+        held_credits=grant.held_credits,
+        priority=grant.priority,
+        note=grant.note,
     )
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from platform_svc.credits.ledger import (
     UNIT,
     Balance,
+    BurnPosition,
     Grant,
     GrantRequest,
     Hold,
@@ -65,6 +66,19 @@ BALANCE = sql("""
     ) AS available
     FROM credits.account a WHERE a.org_id = :org_id AND a.unit = :unit
 """)
+
+
+OPEN_GRANTS = sql("""
+    SELECT * FROM credits.credit_grant
+    WHERE org_id = :org_id AND unit = :unit AND remaining > 0
+        AND (expires_at IS NULL OR expires_at > :now OR held > 0)
+        AND (priority, coalesce(expires_at, 'infinity'), id)
+            > (:priority, coalesce(CAST(:expires_at AS timestamptz), 'infinity'), :id)
+    ORDER BY priority, expires_at NULLS LAST, id
+    LIMIT :count
+""")
+# Before every grant: priorities are not negative.
+FIRST = BurnPosition(-1, None, uuid.UUID(int=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +188,15 @@ class CreditStore:
         rows = await self.session.execute(query)
         return [_posting(row, amount) for row, amount in rows]
 
+    async def open_grants(
+        self, org_id: uuid.UUID, *, after: BurnPosition | None, count: int, now: datetime
+    ) -> list[Grant]:
+        """Read up to `count` grants with something left, in burn order, after a place in it."""
+        place = after or FIRST
+        parameters = {"org_id": org_id, "unit": UNIT, "now": now, "count": count}
+        rows = await self.session.execute(OPEN_GRANTS, parameters | place._asdict())
+        return [_grant(row) for row in rows.mappings()]
+
     async def _call(self, statement: Any, parameters: Mapping[str, Any]) -> RowMapping:
         await self._autocommit()
         return (await self.session.execute(statement, parameters)).mappings().one()
@@ -191,6 +214,9 @@ def _grant(row: RowMapping) -> Grant:
         remaining_credits=row["remaining"],
         expires_at=row["expires_at"],
         created_at=row["created_at"],
+        held_credits=row["held"],
+        priority=row["priority"],
+        note=row["note"],
     )
 
 

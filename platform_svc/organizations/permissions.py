@@ -15,6 +15,7 @@ VIEWER: Final = frozenset(
         "credits.read",
         "assets.read",
         "runs.read",
+        "billing.read",
     }
 )
 MEMBER: Final = VIEWER | {
@@ -24,8 +25,8 @@ MEMBER: Final = VIEWER | {
     "api_keys.read",
     "api_keys.write",
 }
-ADMIN: Final = MEMBER | {"members.write", "api_keys.manage"}
-OWNER: Final = ADMIN | {"organizations.transfer"}
+ADMIN: Final = MEMBER | {"members.write", "api_keys.manage", "invoices.read"}
+OWNER: Final = ADMIN | {"organizations.transfer", "billing.write"}
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
     Role.OWNER: OWNER,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from reelmesh.business.tools.v1 import tools_service_pb2
 from reelmesh.platform.assets.v1 import assets_service_pb2
+from reelmesh.platform.billing.v1 import invoices_service_pb2, stripe_service_pb2
 from reelmesh.platform.credits.v1 import credits_service_pb2
 from reelmesh.platform.identity.v1 import identity_service_pb2
 from reelmesh.platform.organizations.v1 import organizations_service_pb2
@@ -26,6 +27,8 @@ MODULES = {
     "organizations": (organizations_service_pb2, "platform"),
     "credits": (credits_service_pb2, "platform"),
     "assets": (assets_service_pb2, "platform"),
+    "invoices": (invoices_service_pb2, "platform"),
+    "stripe": (stripe_service_pb2, "platform"),
     "tools": (tools_service_pb2, "business"),
 }
 

@@ -31,6 +31,7 @@ from inference.jobs import invariants as jobs
 from meshkit.clock import utc_now
 from meshkit.object_store import S3ObjectStore, S3Settings
 from platform_svc.assets import invariants as assets
+from platform_svc.billing import invariants as billing
 from platform_svc.credits import invariants as credits_invariants
 from tests.deploy.waiting import marked
 
@@ -163,6 +164,7 @@ class Mesh:
             async with sessions() as session:
                 found: dict[str, Any] = {
                     **await credits_invariants.offenders(session, now=utc_now()),
+                    **await billing.offenders(session, now=utc_now()),
                     **await jobs.offenders(session),
                     **await social.offenders(session, now=utc_now()),
                 }

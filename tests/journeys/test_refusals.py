@@ -60,7 +60,7 @@ BAD = {
     "inputs of the wrong type": posted(RUN, {"inputs": "x"}, 400, "MALFORMED_REQUEST"),
     "prompt of the wrong type": run_with(400, "INVALID_INPUTS", prompt=7),
     "steps of the wrong type": run_with(400, "INVALID_INPUTS", steps="many"),
-    "too many steps": run_with(400, "INVALID_INPUTS", steps=51),
+    "too many steps": run_with(400, "INVALID_INPUTS", steps=101),
     "a fraction of a step": run_with(400, "INVALID_INPUTS", steps=4.5),
     "no prompt": posted(RUN, {"inputs": {}}, 400, "INVALID_INPUTS"),
     "empty prompt": run_with(400, "INVALID_INPUTS", prompt=""),

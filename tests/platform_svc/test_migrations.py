@@ -13,6 +13,8 @@ from meshkit.postgres import Database
 from meshkit.testing.databases import Databases
 from platform_svc.assets import tables as assets_tables
 from platform_svc.assets import wiring as assets
+from platform_svc.billing import tables as billing_tables
+from platform_svc.billing import wiring as billing
 from platform_svc.credits import tables as credits_tables
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.identity import tables as identity_tables
@@ -24,6 +26,7 @@ from platform_svc.organizations import wiring as organizations
 
 SERVICES = {
     "assets": (assets_tables, assets),
+    "billing": (billing_tables, billing),
     "credits": (credits_tables, credits_wiring),
     "identity": (identity_tables, identity),
     "notifications": (notifications_tables, notifications),

@@ -45,7 +45,7 @@ async def installation(
         platform.members.service(),
         platform.credits.service(),
         platform.assets.service(),
-        platform.members.service(),
+        platform.billing.service(),
         inference.servicer.service(),
     )
     async with serve(*services, identity=tools_identity) as others:

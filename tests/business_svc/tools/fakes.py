@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from reelmesh.inference.jobs.v1 import jobs_service_pb2 as jobs_pb
 from reelmesh.platform.assets.v1 import assets_service_pb2 as assets_pb
+from reelmesh.platform.billing.v1 import billing_service_pb2 as billing_pb
 from reelmesh.platform.credits.v1 import credits_service_pb2 as credits_pb
 from reelmesh.platform.organizations.v1 import members_service_pb2 as members_pb
 
@@ -60,11 +61,9 @@ class FakePlatform:
         self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
         self.credits = FakeServicer("reelmesh.platform.credits.v1.CreditsService")
         self.assets = FakeServicer("reelmesh.platform.assets.v1.AssetsService")
-        self.members = FakeServicer("reelmesh.platform.organizations.v1.MembersService")
-        owner = members_pb.ResolveMembershipResponse(
-            role="owner", permissions=["runs.read", "runs.write"]
-        )
-        self.members.always("ResolveMembership", owner)
+        self.billing = FakeServicer("reelmesh.platform.billing.v1.BillingService")
+        self.plan = billing_pb.Entitlements(plan="open", features=["tool:*"])
+        self.billing.always("GetEntitlements", lambda _: self.plan)
         self.available: dict[str, int] = defaultdict(lambda: 500)
         self.holds: dict[str, credits_pb.Hold] = {}
         self.entries: list[credits_pb.LedgerEntry] = []

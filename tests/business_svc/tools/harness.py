@@ -31,7 +31,9 @@ from meshkit.testing.servers import ServedMesh, serve
 
 from .fakes import FakeInference, FakePlatform
 
-SETTINGS = ToolsSettings(start_within=timedelta(hours=1), hold_for=timedelta(hours=6))
+SETTINGS = ToolsSettings(
+    start_within=timedelta(hours=1), hold_for=timedelta(hours=6), rights_for=timedelta(0)
+)
 
 
 @dataclass(slots=True)

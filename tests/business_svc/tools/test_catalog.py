@@ -17,6 +17,7 @@ from business_svc.tools.inputs import SEED_COUNT
 DIGESTS = {
     "image-to-image/1.0.0.json": "7d0ffc98f1422f6fa20c6e1478b8b484962736895fca263255cb85885b6f1f0b",
     "text-to-image/1.0.0.json": "8ede324ed7f116107f2e0739bd847a378cc3d8342bc9b8f51362a778989dab03",
+    "text-to-image/1.1.0.json": "cbcf8ae41d7dbc8b3b81a1a939233b6013d6c54a65d67263361e308f15146a88",
 }
 
 

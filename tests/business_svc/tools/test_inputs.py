@@ -67,7 +67,7 @@ def test_image_inputs_take_an_asset_and_a_strength() -> None:
         ("seed", True),
         ("seed", "7"),
         ("steps", 3),
-        ("steps", 51),
+        ("steps", 101),
         ("steps", 1e308),
         ("guidance_scale", 0.5),
         ("guidance_scale", 15.1),

@@ -28,7 +28,7 @@ async def test_a_run_is_held_submitted_and_answered(
 ) -> None:
     run = await process.stub.RunTool(run_request(count=2, inputs={"seed": 7}))
     assert (run.state, run.count, run.credits_held, run.credits_charged) == ("queued", 2, 4, 0)
-    assert (run.org_id, run.tool, run.tool_version) == (ORG, "text-to-image", "1.0.0")
+    assert (run.org_id, run.tool, run.tool_version) == (ORG, "text-to-image", "1.1.0")
     assert MessageToDict(run.inputs) == {
         "prompt": "a red circle",
         "negative_prompt": "",

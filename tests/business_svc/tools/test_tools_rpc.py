@@ -25,7 +25,7 @@ async def test_the_catalogue_is_for_anyone(process: Process) -> None:
     schema = MessageToDict(tool.input_schema)
     Draft202012Validator.check_schema(schema)
     assert Draft202012Validator(schema).is_valid({"prompt": "p", "steps": 25})
-    assert not Draft202012Validator(schema).is_valid({"prompt": "p", "steps": 51})
+    assert not Draft202012Validator(schema).is_valid({"prompt": "p", "steps": 101})
     assert "credit" in tool.price
 
 

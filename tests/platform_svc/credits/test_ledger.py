@@ -259,9 +259,11 @@ async def test_the_sweeper_ends_what_is_due(commands, database, clock) -> None:
     assert await sweeper.sweep() == 0
     clock.advance(seconds=3600)
     async with database.sessions() as session:
-        assert "I8 no hold is pending long after its end" in await offenders(
-            session, now=clock.now()
-        )
+        # The grants as well: what they do not hold was over half a minute before the holds.
+        assert list(await offenders(session, now=clock.now())) == [
+            "I8 no hold is pending long after its end",
+            "I9 what is over of a grant has expired",
+        ]
     assert await sweeper.sweep() == 2
     assert await sweeper.sweep() == 0
     async with database.sessions() as session:
@@ -315,6 +317,48 @@ async def test_a_broken_invariant_is_shown(commands, database, clock, caplog) ->
     assert broken == {"I2", "I4"}
     async with database.sessions.begin() as session:
         await session.execute(sql("UPDATE credits.account SET posted = 100"))
+
+
+async def test_credits_that_vanish_from_a_grant_are_noticed(commands, database, clock) -> None:
+    end = clock.now() + timedelta(seconds=30)
+    await commands.grant(grant_request(100, expires_at=end))
+    await commands.hold(hold_request(40))
+    await commands.capture("run_1", 25)
+    clock.advance(seconds=31)
+    await commands.grant(grant_request(10, key="g2"))  # Settles the account.
+    async with database.sessions() as session:
+        assert await offenders(session, now=clock.now()) == {}
+        await session.execute(sql("UPDATE credits.hold_allocation SET captured = 24"))
+        assert "I10 what left a grant was captured by holds or has expired" in await offenders(
+            session, now=clock.now()
+        )
+        await session.rollback()
+
+
+async def test_grants_are_shown_in_the_order_in_which_they_burn(commands, queries, clock) -> None:
+    soon, late = (clock.now() + timedelta(days=days) for days in (1, 60))
+    wanted = [
+        grant_request(1, key="sooner", priority=20, expires_at=soon),
+        grant_request(2, key="later", priority=20, expires_at=late),
+        grant_request(3, key="never", priority=20),
+        grant_request(4, key="after", priority=50, expires_at=soon),
+    ]
+    for request in reversed(wanted):
+        await commands.grant(request)
+    await commands.grant(grant_request(9, key="other", org_id=OTHER_ORG))
+    shown, token = [], ""
+    for _ in range(4):
+        page, token = await queries.grants(ORG, page_size=1, page_token=token)
+        shown += page
+    assert ([one.amount_credits for one in shown], token) == ([1, 2, 3, 4], "")
+
+    # The order is what it says: six credits empty the first three.
+    await commands.hold(hold_request(6))
+    await commands.capture("run_1", 6)
+    page, _ = await queries.grants(ORG, page_size=10, page_token="")
+    assert [(one.amount_credits, one.priority) for one in page] == [(4, 50)]
+    clock.advance(seconds=24 * 3600)
+    assert await queries.grants(ORG, page_size=10, page_token="") == ([], "")
 
 
 async def test_a_forged_posting_breaks_the_chain(commands, database, clock) -> None:

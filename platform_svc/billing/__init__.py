@@ -1,0 +1,1 @@
+"""Plans, subscriptions, invoices, and the credits and rights that come with them."""

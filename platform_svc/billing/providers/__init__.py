@@ -1,0 +1,1 @@
+"""Who collects the money, behind one port: the installation itself, or Stripe."""
