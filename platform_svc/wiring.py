@@ -12,6 +12,8 @@ from platform_svc.access import wiring as access
 from platform_svc.access.config import AccessSettings
 from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
+from platform_svc.audit import wiring as audit
+from platform_svc.audit.config import AuditSettings
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
 from platform_svc.identity import wiring as identity
@@ -39,5 +41,6 @@ SERVICES: Mapping[str, Hosted] = {
     "access": Hosted(access.open_service, AccessSettings.from_environment),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
+    "audit": Hosted(audit.open_service, AuditSettings.from_environment),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }

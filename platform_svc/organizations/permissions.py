@@ -18,7 +18,13 @@ VIEWER: Final = frozenset(
     }
 )
 MEMBER: Final = VIEWER | {"assets.write", "runs.write", "api_keys.read", "api_keys.write"}
-ADMIN: Final = MEMBER | {"members.write", "api_keys.manage"}
+ADMIN: Final = MEMBER | {
+    "members.write",
+    "api_keys.manage",
+    "audit.read",
+    "webhooks.read",
+    "webhooks.write",
+}
 OWNER: Final = ADMIN | {"organizations.transfer"}
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {
