@@ -20,6 +20,8 @@ from platform_svc.identity import wiring as identity
 from platform_svc.identity.config import IdentitySettings
 from platform_svc.notifications import wiring as notifications
 from platform_svc.notifications.config import NotificationsSettings
+from platform_svc.notifications.webhook_config import WebhookSettings
+from platform_svc.notifications.worker_wiring import open_worker
 from platform_svc.organizations import wiring as organizations
 
 
@@ -43,4 +45,9 @@ SERVICES: Mapping[str, Hosted] = {
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
     "audit": Hosted(audit.open_service, AuditSettings.from_environment),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
+}
+
+# What runs in a process of its own and only when it is asked for by name.
+WORKERS: Mapping[str, Hosted] = {
+    "webhooks": Hosted(open_worker, WebhookSettings.from_environment, channels=()),
 }
