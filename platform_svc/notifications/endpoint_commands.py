@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from google.protobuf.message import Message as ProtoMessage
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -71,7 +72,7 @@ class EndpointCommands:
                 raise TooManyEndpoints(ENDPOINTS_MAX)
             await store.add(wanted)
             await self._add_secret(store, wanted.id)
-            await self._record(session, "created", wanted, url=wanted.url)
+            await self._record(session, "created", wanted)
             return await call.answer(session, respond(wanted))
 
     async def change(self, org_id: uuid.UUID, endpoint_id: uuid.UUID, changes: Changes) -> Endpoint:
@@ -93,7 +94,7 @@ class EndpointCommands:
             if after.disabled is not None:
                 await DeliveryStore(session).cancel_all(endpoint_id, now=self.ambient.now())
             enabled = "no" if after.disabled else "yes"
-            await self._record(session, "updated", after, url=after.url, enabled=enabled)
+            await self._record(session, "updated", after, enabled=enabled)
         return after
 
     async def remove(self, org_id: uuid.UUID, endpoint_id: uuid.UUID) -> None:
@@ -102,7 +103,7 @@ class EndpointCommands:
             store = EndpointStore(session)
             found = await store.find(org_id, endpoint_id, now=self.ambient.now())
             if found is not None and await store.remove(org_id, endpoint_id):
-                await self._record(session, "deleted", found, url=found.url)
+                await self._record(session, "deleted", found)
 
     async def rotate(
         self,
@@ -168,11 +169,13 @@ class EndpointCommands:
     async def _record(
         self, session: AsyncSession, what: str, endpoint: Endpoint, **details: str
     ) -> None:
+        # Paths and queries of such addresses are often secrets themselves.
+        host = urlsplit(endpoint.url).hostname or ""
         change = Change(
             f"webhook_endpoint.{what}",
             endpoint.org_id,
             (format_id("whe", endpoint.id),),
-            details,
+            {"host": host, **details},
         )
         await record(session, change, self.ambient)
 

@@ -7,10 +7,8 @@ import asyncio
 import grpc
 import pytest
 import sqlalchemy as sa
-from reelmesh.platform.audit.v1.audit_events_pb2 import ChangeRecorded
 from reelmesh.platform.identity.v1 import identity_events_pb2 as events
 
-from meshkit.audit import CHANGE_RECORDED
 from meshkit.errors import Unavailable
 from meshkit.ids import parse_id
 from meshkit.migrations import drift
@@ -18,6 +16,7 @@ from meshkit.outbox import outbox_table
 from platform_svc.identity.store import USER_SIGNED_UP
 from platform_svc.identity.tables import Base
 from tests.platform_svc.refusals import read_refusal, refusal_of
+from tests.platform_svc.trail import changes_in
 
 from .conftest import FREE_SIGN_UPS
 from .factories import (
@@ -85,7 +84,7 @@ async def test_a_sign_up_and_a_sign_in_are_in_the_audit_log(world, stub) -> None
     reply = await stub.SignUp(sign_up_request())
     await refusal_of(stub.SignIn(sign_in_request(password="not the password")))
     await stub.SignIn(sign_in_request())
-    changes = [ChangeRecorded.FromString(one) for one in await told(world, CHANGE_RECORDED)]
+    changes = await changes_in(world.database)
     assert [one.action for one in changes] == ["user.signed_up", "user.signed_in"]
     for change in changes:
         assert change.org_id == reply.user.personal_org_id

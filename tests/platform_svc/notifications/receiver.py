@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,10 +21,12 @@ class Receiver:
     url: str = ""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[web.Response] = field(default_factory=list)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self, request: web.Request) -> web.Response:
         headers = {key.lower(): value for key, value in request.headers.items()}
         self.requests.append((headers, await request.read()))
+        await self.may_answer.wait()
         return self.answers.pop(0) if self.answers else web.Response(status=204)
 
     def ids(self) -> list[str]:
@@ -43,6 +46,7 @@ class Receiver:
 async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """Receive on a free port of 127.0.0.1."""
     receiver = Receiver()
+    receiver.may_answer.set()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", receiver.receive)
     runner = web.AppRunner(application)

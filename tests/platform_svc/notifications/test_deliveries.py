@@ -7,20 +7,18 @@ import json
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 from aiohttp import web
-from reelmesh.platform.notifications.v1 import inbox_service_pb2, notifications_events_pb2
+from reelmesh.platform.notifications.v1 import inbox_service_pb2
 from reelmesh.platform.notifications.v1 import webhooks_service_pb2 as pb
 
 from meshkit.ids import format_id
-from meshkit.notices import NOTICE_RAISED
-from meshkit.outbox import outbox_table
 from meshkit.testing.identity import USER
 from meshkit.testing.signals import eventually
 from platform_svc.notifications.jobs import Forgetting, WebhookCheck
 from platform_svc.notifications.targets import TargetGuard
 from platform_svc.notifications.webhooks import ATTEMPTS_MAX, PAUSES, Answer, pause_after
 from tests.platform_svc.refusals import refusal_of
+from tests.platform_svc.trail import changes_in, notices_in
 
 ORG = format_id("org", USER.organization_id)
 DAY = timedelta(days=1).total_seconds()
@@ -192,22 +190,15 @@ async def test_an_endpoint_that_fails_for_days_is_disabled_and_its_owner_told(
     assert (shown.enabled, shown.disabled_reason) == (False, "failing")
     assert {one.state for one in await deliveries(webhooks, made)} <= {"failed", "canceled"}
     assert await offenders(world) == {}
-    (notice,) = await raised(world)
+    (notice,) = await notices_in(world.database)
     assert (notice.type, notice.subject_id) == (
         "webhook_endpoint.disabled",
         made.endpoint.endpoint_id,
     )
     assert list(notice.user_ids) == [made.endpoint.created_by]
-
-
-async def raised(world) -> list[notifications_events_pb2.NoticeRaised]:
-    outbox = outbox_table("notifications")
-    query = sa.select(outbox.c.payload).where(outbox.c.subject == NOTICE_RAISED)
-    async with world.database.sessions() as session:
-        return [
-            notifications_events_pb2.NoticeRaised.FromString(one)
-            for one in await session.scalars(query)
-        ]
+    entry = (await changes_in(world.database))[-1]
+    assert (entry.action, entry.actor_kind) == ("webhook_endpoint.disabled", "system")
+    assert dict(entry.details) == {"reason": "failing"}
 
 
 async def test_410_ends_an_endpoint_at_once(world, webhooks, receiver) -> None:
@@ -219,7 +210,7 @@ async def test_410_ends_an_endpoint_at_once(world, webhooks, receiver) -> None:
     assert (shown.enabled, shown.disabled_reason) == (False, "gone")
     await world.tell()
     assert await world.deliverer().deliver_due() == 0
-    assert len(await raised(world)) == 1
+    assert len(await notices_in(world.database)) == 1
 
 
 async def test_disabling_cancels_and_recovering_brings_back(world, webhooks, receiver) -> None:
