@@ -43,7 +43,7 @@ SERVICES: Mapping[str, Hosted] = {
     "access": Hosted(access.open_service, AccessSettings.from_environment),
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
-    "audit": Hosted(audit.open_service, AuditSettings.from_environment),
+    "audit": Hosted(audit.open_service, AuditSettings.from_environment, needs_objects=True),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from meshkit.errors import InvalidPageToken
 from meshkit.pages import decode_page_token, encode_page_token
 from platform_svc.audit.entry import NO_HASH, Head, Link, Verdict, problem_of
+from platform_svc.audit.keeping import KeptHeads
 from platform_svc.audit.store import AuditStore, Filter
 
 PAGE_SIZE_DEFAULT = 50
@@ -23,6 +24,7 @@ class AuditQueries:
     """What may be asked about logs."""
 
     sessions: async_sessionmaker[AsyncSession]
+    kept: KeptHeads
 
     async def page(
         self, org_id: uuid.UUID, wanted: Filter, *, page_size: int, page_token: str
@@ -43,10 +45,13 @@ class AuditQueries:
         return links[:count], token
 
     async def verify(self, org_id: uuid.UUID) -> Verdict:
-        """Compute every hash of a log anew.
+        """Compute every hash of a log anew, and compare with the heads that were kept elsewhere.
 
-        What is appended meanwhile is looked at as well: the end is read under the same snapshot.
+        Raises:
+            StoreUnavailable: where they were kept is away.
         """
+        # Read first: a head that is kept meanwhile may be of an entry that the snapshot lacks.
+        kept = await self.kept.of(org_id)
         async with self.sessions() as session:
             # One snapshot, so that the end and the entries are of the same moment.
             await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
@@ -54,14 +59,14 @@ class AuditQueries:
             at = Head(0, NO_HASH)
             while links := await store.links(org_id, after=at.length, count=VERIFY_BATCH):
                 for link in links:
-                    problem = problem_of(link, at)
+                    problem = problem_of(link, at) or _kept_problem(link, kept)
                     if problem:
                         broken_at = at.length + 1
                         return Verdict(org_id, at.length, at.hash, broken_at, problem)
                     at = Head(link.position, link.hash)
                 session.expunge_all()
             head = await store.head(org_id)
-        if head != at:
+        if head != at or max(kept, default=0) > at.length:
             broken_at = min(head.length, at.length) + 1
             return Verdict(org_id, at.length, at.hash, broken_at, "the end of the log is missing")
         return Verdict(org_id, at.length, at.hash)
@@ -80,6 +85,11 @@ class AuditQueries:
         verdicts = [await self.verify(org_id) for org_id in found[:count]]
         token = encode_page_token(["logs", found[count - 1].hex]) if len(found) > count else ""
         return verdicts, token
+
+
+def _kept_problem(link: Link, kept: Mapping[int, bytes]) -> str:
+    wanted = kept.get(link.position, link.hash)
+    return "" if wanted == link.hash else "the log was written anew, with other entries"
 
 
 def _position(page_token: str) -> int | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -45,7 +45,7 @@ class AuditStore:
 
         A log that does not exist is begun, so that there is a row to lock.
         """
-        begun = insert(ChainRow).values(org_id=org_id, length=0, hash=NO_HASH)
+        begun = insert(ChainRow).values(org_id=org_id, length=0, hash=NO_HASH, kept=0)
         await self.session.execute(begun.on_conflict_do_nothing())
         row = await self.session.get_one(ChainRow, org_id, with_for_update=True)
         return Head(row.length, row.hash)
@@ -79,6 +79,20 @@ class AuditStore:
         """Return where a log is said to end."""
         row = await self.session.get(ChainRow, org_id)
         return Head(0, NO_HASH) if row is None else Head(row.length, row.hash)
+
+    async def grown(self, *, count: int) -> list[tuple[uuid.UUID, Head]]:
+        """Return up to `count` logs whose heads are not kept elsewhere yet."""
+        query = select(ChainRow).where(ChainRow.length > ChainRow.kept).limit(count)
+        rows = await self.session.scalars(query.order_by(ChainRow.org_id))
+        return [(row.org_id, Head(row.length, row.hash)) for row in rows]
+
+    async def note_kept(self, org_id: uuid.UUID, length: int) -> None:
+        """Note that the head of this length is kept elsewhere."""
+        await self.session.execute(
+            update(ChainRow)
+            .where(ChainRow.org_id == org_id, ChainRow.kept < length)
+            .values(kept=length)
+        )
 
     async def logs(self, *, after: uuid.UUID | None, count: int) -> Sequence[uuid.UUID]:
         """Return up to `count` organizations that have a log, in the order of their ids."""

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from meshkit.postgres import metadata_for, type_annotation_map
@@ -22,13 +22,18 @@ class Base(DeclarativeBase):
 
 
 class ChainRow(Base):
-    """Where an organization's log ends; its row lock orders what is appended."""
+    """Where an organization's log ends; its row lock orders what is appended.
+
+    `kept` is the length up to which heads are known outside of the database.
+    """
 
     __tablename__ = "chain"
+    __table_args__ = (Index("ix_chain_grown", "org_id", postgresql_where=text("length > kept")),)
 
     org_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     length: Mapped[int]
     hash: Mapped[bytes]
+    kept: Mapped[int]
 
 
 class EntryRow(Base):

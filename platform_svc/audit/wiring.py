@@ -16,6 +16,7 @@ from meshkit.server import Service
 from platform_svc.audit.commands import AuditCommands
 from platform_svc.audit.config import AuditSettings
 from platform_svc.audit.jobs import INTACT, OFFENDERS, LogCheck, Recorder
+from platform_svc.audit.keeping import HeadKeeper, KeptHeads
 from platform_svc.audit.queries import AuditQueries
 from platform_svc.audit.servicer import AuditServicer
 from platform_svc.audit.tables import SCHEMA
@@ -29,7 +30,9 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     """Build the service and its background work."""
     settings = AuditSettings.from_environment(part.environment)
     database = await part.open_database(stack, SCHEMA, MIGRATIONS, pool_size=5)
-    queries = AuditQueries(database.sessions)
+    kept = KeptHeads(part.objects)
+    queries = AuditQueries(database.sessions, kept)
+    keeper = HeadKeeper(database.sessions, kept, settings.keep_every)
     recorder = Recorder(AuditCommands(database.sessions, part.ambient))
     consumer = EventConsumer(part.bus, CHANGE_RECORDED, CONSUMER, recorder.handle)
     check = InvariantCheck(
@@ -41,6 +44,7 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> Service:
     )
     part.supervisor.start(CONSUMER, consumer.run)
     part.supervisor.start(check.task, check.run)
+    part.supervisor.start("audit-head-keeper", keeper.run)
     return audit_service(queries)
 
 

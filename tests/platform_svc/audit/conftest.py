@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from reelmesh.platform.audit.v1.audit_service_pb2_grpc import AuditServiceStub
 
+from meshkit.object_store import S3ObjectStore
 from meshkit.postgres import Database
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases
 from meshkit.testing.identity import TestIdentity
 from meshkit.testing.servers import ServedMesh, serve
 from platform_svc.audit.commands import AuditCommands
+from platform_svc.audit.keeping import PREFIX, HeadKeeper, KeptHeads
 from platform_svc.audit.queries import AuditQueries
 from platform_svc.audit.wiring import MIGRATIONS, audit_service
 
@@ -37,8 +40,20 @@ def commands(database: Database, clock: ManualClock) -> AuditCommands:
 
 
 @pytest.fixture
-def queries(database: Database) -> AuditQueries:
-    return AuditQueries(database.sessions)
+async def kept(objects: S3ObjectStore) -> AsyncIterator[KeptHeads]:
+    yield KeptHeads(objects)
+    async for info in objects.list(PREFIX):
+        await objects.delete(info.key)
+
+
+@pytest.fixture
+def keeper(database: Database, kept: KeptHeads) -> HeadKeeper:
+    return HeadKeeper(database.sessions, kept, timedelta(minutes=5))
+
+
+@pytest.fixture
+def queries(database: Database, kept: KeptHeads) -> AuditQueries:
+    return AuditQueries(database.sessions, kept)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ CREATE TABLE audit.chain (
     org_id uuid NOT NULL,
     length bigint NOT NULL,
     hash bytea NOT NULL,
+    kept bigint NOT NULL,
     CONSTRAINT pk_chain PRIMARY KEY (org_id)
 )
 """
@@ -43,6 +44,7 @@ CREATE TABLE audit.entry (
 """
 
 INDEXES = (
+    "CREATE INDEX ix_chain_grown ON audit.chain (org_id) WHERE length > kept",
     "CREATE INDEX ix_entry_action ON audit.entry (org_id, action, position)",
     "CREATE INDEX ix_entry_actor ON audit.entry (org_id, actor_id, position)",
     "CREATE INDEX ix_entry_targets ON audit.entry USING gin (target_ids)",
