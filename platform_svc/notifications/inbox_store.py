@@ -105,6 +105,12 @@ class InboxStore:
             .execution_options(synchronize_session=False)
         )
 
+    async def delete_of(self, user_id: uuid.UUID) -> None:
+        """Forget all that a user was shown."""
+        await self.session.execute(
+            delete(NotificationRow).where(NotificationRow.user_id == user_id)
+        )
+
     async def delete_old(self, *, before: datetime) -> None:
         """Forget what was shown before then."""
         await self.session.execute(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
 
+from reelmesh.platform.identity.v1.identity_events_pb2 import UserDeleted
 from reelmesh.platform.notifications.v1.notifications_events_pb2 import NoticeRaised
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -21,6 +22,8 @@ from platform_svc.notifications.inbox_store import InboxStore
 from platform_svc.notifications.webhooks import Message, new_delivery, payload_of, takes
 
 CONSUMER: Final = "notifications-notice-raised"
+USER_DELETED: Final = "reelmesh.platform.identity.user_deleted"
+FORMER_USERS: Final = "notifications-user-deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,20 @@ class NoticeHandler:
             of = (endpoint_id, told.id, told.type)
             await store.add(new_delivery(self.ambient.new_id(), of, now=now))
         return len(wanting)
+
+
+@dataclass(frozen=True, slots=True)
+class FormerUsers:
+    """Forgets what deleted users were shown; harmless to repeat, so no inbox row is needed."""
+
+    sessions: async_sessionmaker[AsyncSession]
+
+    async def handle(self, event: Event) -> None:
+        """Forget the user whom the event names."""
+        deleted = event.parse(UserDeleted)
+        user_id = parse_id("usr", deleted.user_id, field="user_id")
+        async with self.sessions.begin() as session:
+            await InboxStore(session).delete_of(user_id)
 
 
 def _told(event: Event) -> Told:

@@ -33,7 +33,13 @@ from platform_svc.notifications.invariants import NAMES
 from platform_svc.notifications.jobs import OFFENDERS, Forgetting, MailWorker, WebhookCheck
 from platform_svc.notifications.mail_folder import MailFolder
 from platform_svc.notifications.mailer import Mailer
-from platform_svc.notifications.notice_jobs import CONSUMER, NoticeHandler
+from platform_svc.notifications.notice_jobs import (
+    CONSUMER,
+    FORMER_USERS,
+    USER_DELETED,
+    FormerUsers,
+    NoticeHandler,
+)
 from platform_svc.notifications.servicer import NotificationsServicer
 from platform_svc.notifications.smtp import SmtpMailer
 from platform_svc.notifications.tables import SCHEMA
@@ -60,9 +66,8 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service
     """Build the services and their background work; webhooks leave from their own worker."""
     settings = NotificationsSettings.from_environment(part.environment)
     database = await part.open_database(stack, SCHEMA, MIGRATIONS)
-    sessions, ambient = database.sessions, part.ambient
+    sessions, ambient, webhooks = database.sessions, part.ambient, settings.webhooks
     wakeup = await stack.enter_async_context(Wakeup(part.database_url, DELIVERIES))
-    webhooks = settings.webhooks
     made = Collaborators(
         MailCommands(sessions, ambient),
         InboxCommands(sessions, ambient, Watchers()),
@@ -70,7 +75,6 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service
         DeliveryCommands(sessions, ambient, wakeup.notify),
     )
     worker = MailWorker(sessions, ambient, _mailer(settings), settings.sender, made.mails.queued)
-    handler = NoticeHandler(sessions, ambient, made.inbox.watchers, wakeup.notify)
     check = InvariantCheck(
         "notifications-invariants",
         OFFENDERS,
@@ -81,11 +85,18 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service
     part.start_outbox(database)
     part.supervisor.start("notifications-mail", worker.run)
     part.supervisor.start("notifications-forgetting", Forgetting(sessions, ambient).run)
-    part.supervisor.start(
-        CONSUMER, EventConsumer(part.bus, NOTICE_RAISED, CONSUMER, handler.handle).run
-    )
     part.supervisor.start(check.task, check.run)
+    _consume(part, made, NoticeHandler(sessions, ambient, made.inbox.watchers, wakeup.notify))
     return services(made)
+
+
+def _consume(part: PartContext, made: Collaborators, notices: NoticeHandler) -> None:
+    former = FormerUsers(made.inbox.sessions)
+    for subject, name, handle in (
+        (NOTICE_RAISED, CONSUMER, notices.handle),
+        (USER_DELETED, FORMER_USERS, former.handle),
+    ):
+        part.supervisor.start(name, EventConsumer(part.bus, subject, name, handle).run)
 
 
 def services(made: Collaborators) -> list[Service]:

@@ -120,6 +120,8 @@ def test_the_idempotency_key_is_described_only_where_it_works(document) -> None:
     }
     account = {"SignUp", "VerifyEmail", "ResetPassword", "ChangePassword"}
     shared = {"CreateOrganization", "CreateInvitation", "ResendInvitation", "TransferOwnership"}
+    webhooks = {"CreateWebhookEndpoint", "RotateWebhookSecret", "TestWebhookEndpoint"}
+    shared |= webhooks | {"ReplayWebhookDelivery"}
     assert set(told) == account | shared | {"CreateApiKey", "CreateAsset", "RunTool"}
     assert "another session" in told["SignUp"]
     assert "same run" in told["RunTool"]

@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import grpc
+from reelmesh.platform.identity.v1.identity_events_pb2 import UserDeleted
 from reelmesh.platform.notifications.v1 import inbox_service_pb2 as pb
 from reelmesh.platform.notifications.v1.inbox_service_pb2_grpc import InboxServiceStub
 
 from meshkit.ids import format_id
+from meshkit.inbox import Event
 from meshkit.testing.identity import USER
 from platform_svc.notifications.jobs import Forgetting
+from platform_svc.notifications.notice_jobs import USER_DELETED, FormerUsers
 from tests.platform_svc.refusals import refusal_of
 
 OTHER = replace(USER, user_id=uuid.UUID(int=8))
@@ -126,6 +129,18 @@ async def test_watchers_are_told_when_the_server_stops(world, inbox) -> None:
     await stream.read()
     world.made.inbox.watchers.drain()
     assert (await refusal_of(stream.read())).code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_deleted_user_leaves_nothing(world, inbox) -> None:
+    await world.tell(title="mine")
+    await world.tell(title="theirs", user_ids=[format_id("usr", OTHER.user_id)])
+    deleted = UserDeleted(user_id=format_id("usr", USER.user_id))
+    event = Event(uuid.UUID(int=5), USER_DELETED, deleted.SerializeToString(), 1)
+    for _ in range(2):
+        await FormerUsers(world.database.sessions).handle(event)
+    assert await titles(inbox) == []
+    async with world.mesh.as_user(InboxServiceStub, OTHER) as other:
+        assert await titles(other) == ["theirs"]
 
 
 async def test_what_is_old_is_forgotten(world, inbox) -> None:
