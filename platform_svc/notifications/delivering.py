@@ -66,17 +66,33 @@ class DeliveryWorker:
     wait: Callable[[float], Awaitable[object]]
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
     _of_endpoint: Multiset[uuid.UUID] = field(default_factory=Multiset)
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Deliver for ever; an endpoint that is slow holds up nobody but itself."""
         try:
             while True:
+                # Cleared first: what ends during the look must not be missed.
+                self._ended.clear()
                 if await self.start_due() == 0:
-                    await self.wait(POLL_SECONDS)
+                    await self._pause()
         finally:
             for task in self._under_way:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        """Wait until something may be due, or a delivery has ended and made room for others."""
+        waiting = {
+            asyncio.ensure_future(self.wait(POLL_SECONDS)),
+            asyncio.ensure_future(self._ended.wait()),
+        }
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def deliver_due(self) -> int:
         """Make what is due, wait until that is done and say how many deliveries it was."""
@@ -109,6 +125,7 @@ class DeliveryWorker:
             await attempt("notifications-webhook", self._deliver(claimed))
         finally:
             self._of_endpoint[claimed.endpoint_id] -= 1
+            self._ended.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
         started_at, began = self.ambient.now(), time.monotonic()

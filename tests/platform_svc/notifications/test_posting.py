@@ -89,6 +89,16 @@ async def test_a_certificate_of_nobody_known_is_not_trusted(secure) -> None:
 
 
 @pytest.mark.parametrize(
+    "host",
+    ["HOOKS.Example.com", "b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example", "hooks.example."],
+)
+async def test_names_are_reached_however_they_are_spelled(receiver, host) -> None:
+    url = receiver.url.replace("127.0.0.1", host)
+    answer = await Poster(GUARD).post(url, b"{}", {}, now=START)
+    assert answer.failure == ""
+
+
+@pytest.mark.parametrize(
     ("text", "pause"),
     [
         ("120", timedelta(seconds=120)),
