@@ -99,7 +99,7 @@ class Parts:
         """Describe the processes; mails land in the folder `mail`, unless told otherwise."""
         webhooks = {
             "REELMESH_WEBHOOK_KEYS_FILE": str(secrets.webhook_keys),
-            # Development happens on this machine, and so do the receivers.
+            # Whoever develops a receiver runs it beside the platform.
             ALLOWED_NETWORKS: os.environ.get(ALLOWED_NETWORKS, LOOPBACK),
         }
         platform = {

@@ -7,10 +7,12 @@ import json
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from deploy.client import ApiError, ReelmeshClient
+from meshkit.clock import utc_now
+from platform_svc.notifications import invariants
 from tests.journeys.mesh import Mesh
 from tests.platform_svc.notifications.receiver import Receiver, receiving
 
@@ -77,6 +79,17 @@ async def test_the_end_of_a_run_reaches_its_user_and_their_program(mesh: Mesh) -
         await client.call("POST", replay, {})
         await delivered(client, endpoint, 2)
         assert receiver.ids() == [delivery["message_id"]] * 2
+    assert await offenders(mesh) == {}
+
+
+async def offenders(mesh: Mesh) -> dict:
+    """Give the facts about webhooks that do not hold, with what breaks them."""
+    engine = create_async_engine(mesh._database_url(), poolclass=NullPool)
+    try:
+        async with async_sessionmaker(engine)() as session:
+            return await invariants.offenders(session, now=utc_now())
+    finally:
+        await engine.dispose()
 
 
 async def delivered(client: ReelmeshClient, endpoint: str, count: int) -> list[dict]:

@@ -23,7 +23,7 @@ PRIVATE: Final = "https://169.254.169.254/latest/meta-data"
 
 @dataclass
 class Program:
-    """A customer's program that receives webhooks on this machine."""
+    """A customer's program that receives webhooks."""
 
     url: str = ""
     messages: list[tuple[dict[str, str], bytes]] = field(default_factory=list)

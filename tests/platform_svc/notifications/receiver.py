@@ -1,4 +1,4 @@
-"""A program that receives webhooks on this machine, over a real socket."""
+"""A program that receives webhooks over a real socket."""
 
 from __future__ import annotations
 

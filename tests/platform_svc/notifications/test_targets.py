@@ -87,7 +87,7 @@ async def test_an_address_in_the_url_is_refused(text) -> None:
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "localhost"])
-async def test_other_ways_to_write_this_machine_are_refused(host) -> None:
+async def test_other_ways_to_write_the_loopback_are_refused(host) -> None:
     try:
         with pytest.raises(Forbidden):
             await TargetGuard().admit(f"https://{host}/")
@@ -128,7 +128,7 @@ def test_networks_that_are_none_are_refused() -> None:
 
 
 async def test_a_name_that_changes_its_mind_reaches_nothing() -> None:
-    """The name is public when it is judged, and leads to this machine when it is dialled."""
+    """The name is public when it is judged, and leads home when it is dialled."""
     answers = [["1.1.1.1"], ["127.0.0.1"]]
 
     async def rebinding(host: str, port: int) -> Sequence[Address]:
