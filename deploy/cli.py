@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from deploy.commands.audit import audit
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.down import down
@@ -27,6 +28,7 @@ for command in (up, down, status, logs, generate, demo, tour, simulate):
     app.command()(command)
 app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
 app.add_typer(store, name="store", help="Check an object store of one's own.")
+app.add_typer(audit, name="audit", help="Find out whether audit logs were tampered with.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
 
 

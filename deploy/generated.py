@@ -40,6 +40,7 @@ def example_topology() -> Topology:
         Part("platform", "platform", "platform_svc", 50051, 9101),
         Part("business", "business", "business_svc", 50052, 9102),
         Part("scheduler", "inference", "inference", 50053, 9103),
+        Part("webhooks", "platform", "platform_svc", 50054, 9104),
     )
     return Edge(Layout.at(None), GATEWAY_PORT, 9901, parts).topology
 

@@ -53,7 +53,8 @@ Principal = Anonymous | UserPrincipal | ServicePrincipal
 class CallContext:
     """What the interceptors know of one call; handlers only read it.
 
-    `deadline` is a reading of `time.monotonic`, or None outside of a served call.
+    `deadline` is a reading of `time.monotonic`, or None outside of a served call. `network` is
+    the IPv4 address or the IPv6 /64 that the call came from, empty if unknown.
     """
 
     method: str
@@ -62,6 +63,7 @@ class CallContext:
     idempotency_key: str | None = None
     traceparent: str | None = None
     deadline: float | None = None
+    network: str = ""
 
     def remaining_seconds(self) -> float | None:
         """Return the time left until the deadline, never below zero; None without one."""

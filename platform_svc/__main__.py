@@ -1,20 +1,28 @@
-"""Runs the platform part: `python -m platform_svc [--services identity,credits]`."""
+"""Runs the platform part: `python -m platform_svc [--services identity,credits]`.
+
+`--services webhooks` runs the worker that delivers webhooks.
+"""
 
 from __future__ import annotations
 
 import argparse
 
 from meshkit.part import run_part
-from platform_svc.wiring import SERVICES
+from platform_svc.wiring import SERVICES, WORKERS
+
+HOSTED = {**SERVICES, **WORKERS}
 
 
 def main() -> None:
     """Host the services asked for, all by default, until told to stop."""
     parser = argparse.ArgumentParser(prog="platform_svc")
     parser.add_argument(
-        "--services", type=_names, default=list(SERVICES), help="comma-separated; all by default"
+        "--services",
+        type=_names,
+        default=list(SERVICES),
+        help="comma-separated; all but workers by default",
     )
-    hosted = [SERVICES[name] for name in parser.parse_args().services]
+    hosted = [HOSTED[name] for name in parser.parse_args().services]
     run_part(
         "platform",
         [one.open_service for one in hosted],
@@ -26,7 +34,7 @@ def main() -> None:
 
 def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(text.split(",")))
-    unknown = [name for name in names if name not in SERVICES]
+    unknown = [name for name in names if name not in HOSTED]
     if unknown:
         raise argparse.ArgumentTypeError(f"no such service: {', '.join(unknown)}")
     return names

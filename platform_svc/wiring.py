@@ -12,6 +12,8 @@ from platform_svc.access import wiring as access
 from platform_svc.access.config import AccessSettings
 from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
+from platform_svc.audit import wiring as audit
+from platform_svc.audit.config import AuditSettings
 from platform_svc.billing import wiring as billing
 from platform_svc.billing.config import BillingSettings
 from platform_svc.credits import wiring as credits_wiring
@@ -20,6 +22,8 @@ from platform_svc.identity import wiring as identity
 from platform_svc.identity.config import IdentitySettings
 from platform_svc.notifications import wiring as notifications
 from platform_svc.notifications.config import NotificationsSettings
+from platform_svc.notifications.webhook_config import WebhookSettings
+from platform_svc.notifications.worker_wiring import open_worker
 from platform_svc.organizations import wiring as organizations
 
 
@@ -43,5 +47,11 @@ SERVICES: Mapping[str, Hosted] = {
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "billing": Hosted(billing.open_service, BillingSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
+    "audit": Hosted(audit.open_service, AuditSettings.from_environment, needs_objects=True),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
+}
+
+# What runs in a process of its own and only when it is asked for by name.
+WORKERS: Mapping[str, Hosted] = {
+    "webhooks": Hosted(open_worker, WebhookSettings.from_environment, channels=()),
 }

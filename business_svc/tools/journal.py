@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from business_svc.tools import runs
 from business_svc.tools.changes import RunChanges
-from business_svc.tools.messages import run_finished
+from business_svc.tools.messages import run_finished, run_notice
 from business_svc.tools.runs import Job, Phase, Run
 from business_svc.tools.store import RunStore
 from meshkit.clock import Ambient
 from meshkit.idempotency import forget
+from meshkit.notices import raise_notice
 from meshkit.outbox import add_event
 from meshkit.postgres import after_commit, retry_aborted
 
@@ -103,6 +104,7 @@ class RunJournal:
         if run.settled:
             event_id = self.ambient.new_id()
             await add_event(session, RUN_FINISHED, run_finished(run), event_id=event_id, now=now)
+            await raise_notice(session, run_notice(run), self.ambient)
         after_commit(session, partial(self.changes.notify, run.id))
         return run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.business.tools.v1 import tools_events_pb2 as events
@@ -14,9 +15,16 @@ from business_svc.tools.catalog import Tool
 from business_svc.tools.runs import Run, State, asset_ids
 from business_svc.tools.structs import struct_of
 from meshkit.ids import format_id
+from meshkit.notices import Notice
 
 MILLISECONDS_PER_SECOND = 1000
 INT32_MAX = 2**31 - 1
+TITLES: Final = {
+    State.SUCCEEDED: "is done",
+    State.FAILED: "failed",
+    State.CANCELED: "was canceled",
+    State.EXPIRED: "expired before it started",
+}
 
 
 def tool_message(tool: Tool) -> pb.Tool:
@@ -76,6 +84,29 @@ def run_finished(run: Run) -> events.RunFinished:
         asset_ids=[_asset_name(asset) for asset in asset_ids(run)],
         error_reason=run.failure.reason if run.failure is not None else "",
         finished_at=_timestamp(run.finished_at),
+    )
+
+
+def run_notice(run: Run) -> Notice:
+    """Return what webhooks hear of a run's end, and its user too, unless they ended it."""
+    finished = run_finished(run)
+    return Notice(
+        type=f"run.{run.state.value}",
+        org_id=run.organization_id,
+        title=f"Your run of {run.spec.tool} {TITLES[run.state]}",
+        subject_id=finished.run_id,
+        user_ids=() if run.state is State.CANCELED else (run.user_id,),
+        data={
+            "run_id": finished.run_id,
+            "org_id": finished.org_id,
+            "user_id": finished.user_id,
+            "tool": finished.tool,
+            "tool_version": finished.tool_version,
+            "state": finished.state,
+            "credits_charged": finished.credits_charged,
+            "asset_ids": list(finished.asset_ids),
+            "error_reason": finished.error_reason,
+        },
     )
 
 

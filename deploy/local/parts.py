@@ -1,7 +1,8 @@
-"""The three parts: Python processes that serve gRPC."""
+"""The three parts and the webhook worker: Python processes that serve gRPC."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ HEALTH_SECONDS: Final = 5
 PYTHON: Final = {"PYTHONUNBUFFERED": "1", "GRPC_VERBOSITY": "ERROR"}
 # Longer than the servers' own drain, so that calls under way can end.
 GRACE_SECONDS: Final = 15.0
+ALLOWED_NETWORKS: Final = "REELMESH_WEBHOOK_ALLOWED_NETWORKS"
+LOOPBACK: Final = "127.0.0.0/8,::1/128"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Part:
     module: str  # What Python runs.
     port: int
     metrics_port: int
+    arguments: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -43,7 +47,7 @@ class Part:
             name=self.name,
             version=version_of("reelmesh"),
             port=self.port,
-            command=(sys.executable, "-m", self.module),
+            command=(sys.executable, "-m", self.module, *self.arguments),
             environment={
                 **shared,
                 **PYTHON,
@@ -60,23 +64,25 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """All three, which know each other's addresses."""
+    """All three, which know each other's addresses, and the webhook worker."""
 
     platform: Part
     business: Part
     scheduler: Part
+    webhooks: Part
 
     @classmethod
     def on(cls, ports: Ports) -> Parts:
         """Give the parts on free ports."""
 
-        def part(name: str, service: str, module: str) -> Part:
-            return Part(name, service, module, ports.one(), ports.one())
+        def part(name: str, service: str, module: str, *arguments: str) -> Part:
+            return Part(name, service, module, ports.one(), ports.one(), arguments)
 
         return cls(
             part("platform", "platform", "platform_svc"),
             part("business", "business", "business_svc"),
             part("scheduler", "inference", "inference"),
+            part("webhooks", "platform", "platform_svc", "--services", "webhooks"),
         )
 
     def addresses(self) -> dict[str, str]:
@@ -91,7 +97,13 @@ class Parts:
         self, shared: Mapping[str, str], secrets: SecretFiles, mail: Path
     ) -> list[Component]:
         """Describe the processes; mails land in the folder `mail`, unless told otherwise."""
+        webhooks = {
+            "REELMESH_WEBHOOK_KEYS_FILE": str(secrets.webhook_keys),
+            # Whoever develops a receiver runs it beside the platform.
+            ALLOWED_NETWORKS: os.environ.get(ALLOWED_NETWORKS, LOOPBACK),
+        }
         platform = {
+            **webhooks,
             "REELMESH_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key),
             "REELMESH_IDENTITY_KEYS_FILE": str(secrets.identity_keys),
             "REELMESH_MAIL_FOLDER": str(mail),
@@ -102,6 +114,7 @@ class Parts:
             self.platform.component({**shared, **platform}, secrets),
             self.business.component(shared, secrets),
             self.scheduler.component(shared, secrets),
+            self.webhooks.component({**shared, **webhooks}, secrets),
         ]
 
 

@@ -20,7 +20,7 @@ from meshkit.keys import (
 
 SERVICES: Final = ("platform", "business", "inference", "inbound")
 PASSWORD_BYTES: Final = 24
-IDENTITY_KEY_BYTES: Final = 32
+SEALING_KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class SecretFiles:
     def identity_keys(self) -> Path:
         """Encrypt what identity must read again, such as the secrets of authenticators."""
         return self.folder / "identity_keys"
+
+    @property
+    def webhook_keys(self) -> Path:
+        """Encrypt the secrets that webhooks are signed with."""
+        return self.folder / "webhook_keys"
 
     @property
     def jwks(self) -> Path:
@@ -99,8 +104,9 @@ def ensure_secrets(folder: Path, regions: Sequence[str]) -> SecretFiles:
     _ensure_text(files.operators, "# Ids of the users who operate this platform, one a line.\n")
     _ensure_text(files.s3_access_key, secrets.token_hex(10).upper())
     _ensure_text(files.s3_secret_key, secrets.token_urlsafe(PASSWORD_BYTES))
-    identity_key = base64.urlsafe_b64encode(secrets.token_bytes(IDENTITY_KEY_BYTES))
-    _ensure_text(files.identity_keys, identity_key.decode())
+    for path in (files.identity_keys, files.webhook_keys):
+        sealing_key = base64.urlsafe_b64encode(secrets.token_bytes(SEALING_KEY_BYTES))
+        _ensure_text(path, sealing_key.decode())
     _ensure_key(files.jwt_private_key)
     signing = read_private_key(files.jwt_private_key).public_key()
     write_key_set(files.jwks, [public_jwk(signing)])

@@ -15,10 +15,18 @@ from inference.jobs.region_store import PlacementRecord, RegionRecord, RegionSta
 from inference.jobs.settlement import Settlement
 from inference.jobs.state import Event
 from inference.jobs.store import Ending, JobStore
+from meshkit.audit import Change, record
+from meshkit.context import UserPrincipal
+from meshkit.ids import format_id
 
 logger = logging.getLogger(__name__)
 
 DRAINED: Final = "REGION_DRAINS"
+ACTIONS: Final = {
+    RegionState.ACTIVE: "uncordoned",
+    RegionState.CORDONED: "cordoned",
+    RegionState.DRAINING: "drained",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class RegionCommands:
             return await RegionStore(session).placements(limit)
 
     async def set_state(
-        self, name: str, state: RegionState, *, note: str, changed_by: str
+        self, name: str, state: RegionState, operator: UserPrincipal, *, note: str
     ) -> RegionRecord:
         """Put a region into a state; draining takes back the jobs that have not begun there.
 
@@ -51,16 +59,20 @@ class RegionCommands:
         """
         async with self.sessions.begin() as session:
             store = RegionStore(session)
+            changed_by = format_id("usr", operator.user_id)
             if not await store.set_state(name, state, note, changed_by):
                 raise RegionNotFound(name)
+            # A region is no organization's: the entry stands where the operator acted.
+            change = Change(f"region.{ACTIONS[state]}", operator.organization_id, (name,))
+            await record(session, change, self.settlement.ambient)
             if state is RegionState.DRAINING:
                 await self._take_back(session, name)
-            [record] = await store.records(name)
+            [changed] = await store.records(name)
             if state is RegionState.ACTIVE:
                 # What waits may be for this region only.
                 self.changes.announce(session, [], queued=True)
         logger.info("region changed", extra={"region": name, "state": state, "by": changed_by})
-        return record
+        return changed
 
     async def _take_back(self, session: AsyncSession, name: str) -> None:
         store = JobStore(session)

@@ -84,11 +84,8 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
         return pb.ListScalingDecisionsResponse(decisions=[_decision(one) for one in records])
 
     async def _set(self, name: str, state: RegionState, note: str) -> pb.Region:
-        operator = format_id("usr", current_user().user_id)
         note = note.replace("\x00", "")  # Postgres refuses NULs.
-        return self._message(
-            await self._commands.set_state(name, state, note=note, changed_by=operator)
-        )
+        return self._message(await self._commands.set_state(name, state, current_user(), note=note))
 
     def _message(self, record: RegionRecord) -> pb.Region:
         message = pb.Region(

@@ -14,6 +14,7 @@ from meshkit.context import CallContext
 from meshkit.errors import UnknownMethod
 from meshkit.interceptors.call import Layer, Parse, Proceed, ServedCall
 from meshkit.methods import UNKNOWN_METHOD, MethodPolicy
+from meshkit.networks import client_network
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 # These are for probes and tools, need no credentials and must work while draining.
@@ -91,7 +92,8 @@ def _entrance(run: Proceed, policy: MethodPolicy, *, parse: Parse) -> Any:
 
     async def enter(raw: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         metadata = dict(context.invocation_metadata() or ())
-        info = CallContext(policy.path, request_id="")
+        network = client_network(metadata, context.peer())
+        info = CallContext(policy.path, request_id="", network=network)
         call = ServedCall(policy, context, metadata, info, raw, parse)
         await run(call)
         return call.response

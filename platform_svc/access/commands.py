@@ -11,10 +11,12 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from meshkit.audit import Change, record
 from meshkit.authorization import Authorizer, Decision
 from meshkit.clock import Ambient
 from meshkit.context import UserPrincipal
 from meshkit.idempotency import Call
+from meshkit.ids import format_id
 from meshkit.peppers import Peppers
 from platform_svc.access.errors import (
     ApiKeyNotFound,
@@ -36,6 +38,8 @@ from platform_svc.access.store import AccessStore
 
 SEED_BYTES: Final = 32
 MANAGE: Final = "api_keys.manage"
+CREATED: Final = "api_key.created"
+REVOKED: Final = "api_key.revoked"
 
 R = TypeVar("R", bound=Message)
 
@@ -89,6 +93,7 @@ class AccessCommands:
                 expires_at=now + wanted.good_for,
             )
             await store.add(key, self.peppers.mac(HASH_PURPOSE, text.encode()))
+            await record(session, _change(CREATED, key), self.ambient)
             return await call.answer(session, respond(key, seed))
 
     def text_of(self, seed: str, prefix: str) -> str:
@@ -114,6 +119,7 @@ class AccessCommands:
                 return key
             now = self.ambient.now()
             await store.revoke(key_id, now)
+            await record(session, _change(REVOKED, key), self.ambient)
         return replace(key, revoked_at=now)
 
     async def _check_scopes(self, wanted: Wanted, creator: UserPrincipal) -> None:
@@ -123,3 +129,8 @@ class AccessCommands:
             decision = await self.authorizer.decide(creator, scope, wanted.org_id)
             if decision is not Decision.ALLOWED:
                 raise ScopeNotOwn(scope)
+
+
+def _change(action: str, key: ApiKey) -> Change:
+    details = {"prefix": key.prefix, "scopes": " ".join(key.scopes)}
+    return Change(action, key.org_id, (format_id("key", key.id),), details)

@@ -9,6 +9,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from meshkit.idempotency import IdempotencyKeyMixin
+from meshkit.outbox import OutboxMixin
 from meshkit.postgres import metadata_for, type_annotation_map
 
 SCHEMA = "access"
@@ -45,3 +46,7 @@ class ApiKeyRow(Base):
 
 class IdempotencyKeyRow(IdempotencyKeyMixin, Base):
     """Answered calls by idempotency key."""
+
+
+class OutboxEvent(OutboxMixin, Base):
+    """Events that the bus has not acknowledged."""

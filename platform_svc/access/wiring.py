@@ -33,6 +33,7 @@ async def open_service(stack: AsyncExitStack, part: PartContext) -> list[Service
     usage = KeyUsage(database.sessions)
     # After the loop has been stopped, so that an orderly end loses nothing.
     stack.push_async_callback(usage.flush_at_the_end)
+    part.start_outbox(database)
     part.supervisor.start("access-key-usage", usage.run)
     servicer = AccessServicer(
         AccessCommands(database.sessions, part.ambient, settings.peppers, part.authorizer),

@@ -14,7 +14,8 @@ from meshkit.clock import Ambient
 from meshkit.context import UserPrincipal
 from meshkit.errors import IdempotencyKeyReused
 from meshkit.idempotency import Call
-from platform_svc.identity import throttle
+from meshkit.ids import format_id
+from platform_svc.identity import throttle, trail
 from platform_svc.identity.account_store import AccountStore
 from platform_svc.identity.accounts import Credential, User, check_display_name
 from platform_svc.identity.attempts import Attempts, forgive
@@ -65,7 +66,8 @@ class AccountCommands:
                 raise UserNotFound
             await store.rename(user_id, display_name)
             renamed = await store.lock_user(user_id)
-        assert renamed is not None, "the row is locked"
+            assert renamed is not None, "the row is locked"
+            await trail.record(session, renamed, trail.RENAMED, self.ambient)
         return renamed
 
     async def change_password(
@@ -109,6 +111,7 @@ class AccountCommands:
                 )
                 await CodeStore(session).void(user.id, Purpose.RESET_PASSWORD, Purpose.SECOND_STEP)
                 self.desk.leave(session, ErrandKind.PASSWORD_CHANGED, user_id=user.id)
+                await trail.record(session, user, trail.PASSWORD_CHANGED, self.ambient)
                 await call.answer(session, call.response_type())
             await forgive(session, subjects)
         logger.info("password changed", extra={"user_id": str(user.id)})
@@ -120,10 +123,18 @@ class AccountCommands:
             SessionNotFound: the user has no such session.
         """
         async with self.sessions.begin() as session:
-            if await AccountStore(session).own_session(session_id, user_id) is None:
+            own = await AccountStore(session).own_session(session_id, user_id)
+            user = await IdentityStore(session).user(user_id)
+            if own is None or user is None:
                 raise SessionNotFound
+            if own.revoked_at is not None:
+                return
             await IdentityStore(session).revoke_session(
                 session_id, because="revoked by the user", now=self.ambient.now()
+            )
+            revoked = format_id("ses", session_id)
+            await trail.record(
+                session, user, trail.SESSION_REVOKED, self.ambient, session_id=revoked
             )
 
     async def delete(self, principal: UserPrincipal) -> None:
@@ -148,6 +159,7 @@ class AccountCommands:
             await ErrandStore(session).delete_of(user.id)
             await store.wipe(user, now=now)
             await store.announce_deleted(user, event_id=self.ambient.new_id(), now=now)
+            await trail.record(session, user, trail.DELETED, self.ambient)
             self.desk.leave(
                 session,
                 ErrandKind.ACCOUNT_DELETED,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.errors import IdempotencyKeyReused
-from platform_svc.identity import throttle
+from platform_svc.identity import throttle, trail
 from platform_svc.identity.accounts import (
     SignUpForm,
     User,
@@ -103,6 +103,7 @@ class IdentityCommands:
                 await store.answer_sign_up(idempotency_key, user)
                 self.desk.leave(session, ErrandKind.VERIFY_EMAIL, user_id=user.id)
                 opened = self.issuer.open(store, user, device)
+                await trail.record(session, user, trail.SIGNED_UP, self.ambient)
         if earlier is not None:
             return await self._sign_up_again(earlier, form.password, device)
         logger.info("signed up", extra={"user_id": str(user.id)})
@@ -145,6 +146,7 @@ class IdentityCommands:
             if user.two_step_since is not None:
                 return self._challenge(session, user)
             opened = self.issuer.open(store, user, device)
+            await trail.record(session, user, trail.SIGNED_IN, self.ambient)
         logger.info("signed in", extra={"user_id": str(user.id)})
         return self.issuer.signed_in(user, opened)
 
@@ -202,6 +204,7 @@ class IdentityCommands:
         await self.onboarding.welcome(credential.user)
         async with self.sessions.begin() as session:
             opened = self.issuer.open(IdentityStore(session), credential.user, device)
+            await trail.record(session, credential.user, trail.SIGNED_IN, self.ambient)
         return self.issuer.signed_in(credential.user, opened)
 
     async def _rehash(self, password_hash: str, password: str) -> str | None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from meshkit.config import Environment
+from meshkit.sealing import Sealer, read_sealer
 from meshkit.tokens import DEFAULT_ISSUER
-from platform_svc.identity.sealing import KEY_BYTES, InvalidKeys, Sealer
 
 SIGN_UP_CREDITS_DEFAULT = 500
 SIGN_UP_CREDITS_MAX = 1_000_000
@@ -36,7 +36,7 @@ class IdentitySettings:
             private_key_file=environment.path("REELMESH_JWT_PRIVATE_KEY_FILE"),
             jwks_file=environment.path("REELMESH_JWKS_FILE"),
             issuer=environment.text("REELMESH_TOKEN_ISSUER", default=DEFAULT_ISSUER),
-            sealer=_sealer(environment),
+            sealer=read_sealer(environment, "REELMESH_IDENTITY_KEYS_FILE"),
             sign_up_credits=environment.integer(
                 "REELMESH_SIGN_UP_CREDITS",
                 minimum=0,
@@ -51,13 +51,3 @@ class IdentitySettings:
             ),
             operators_file=Path(operators) if operators else None,
         )
-
-
-def _sealer(environment: Environment) -> Sealer:
-    text = environment.secret_file("REELMESH_IDENTITY_KEYS_FILE")
-    try:
-        return Sealer.from_text(text)
-    except InvalidKeys as error:
-        if text:  # That it is missing was said already.
-            environment.refuse("REELMESH_IDENTITY_KEYS_FILE", f"holds no keys: {error}")
-        return Sealer((bytes(KEY_BYTES),))

@@ -11,11 +11,11 @@ from reelmesh.platform.identity.v1 import account_service_pb2 as account_pb
 from reelmesh.platform.identity.v1 import identity_service_pb2 as pb
 
 from meshkit.ids import format_id
+from meshkit.networks import client_network
 from platform_svc.identity.account_queries import Export
 from platform_svc.identity.accounts import User
 from platform_svc.identity.commands import Challenge
 from platform_svc.identity.issuing import SignedIn
-from platform_svc.identity.networks import client_network
 from platform_svc.identity.refresh import Device, Session
 
 USER_AGENT_KEY = "user-agent"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.idempotency import Call
-from platform_svc.identity import throttle
+from platform_svc.identity import throttle, trail
 from platform_svc.identity.account_store import AccountStore
 from platform_svc.identity.accounts import email_key
 from platform_svc.identity.attempts import Attempts, forgive
@@ -71,6 +71,9 @@ class RecoveryCommands:
                 if user_id is None:
                     raise InvalidCode
                 await AccountStore(session).mark_verified(user_id, now=now)
+                user = await IdentityStore(session).user(user_id)
+                if user is not None:
+                    await trail.record(session, user, trail.EMAIL_VERIFIED, self.ambient)
                 await call.answer(session, call.response_type())
             await forgive(session, subjects)
 
@@ -116,6 +119,9 @@ class RecoveryCommands:
                 await accounts.revoke_sessions(user_id, because="password reset", now=now)
                 await codes.void(user_id, Purpose.SECOND_STEP)
                 self.desk.leave(session, ErrandKind.PASSWORD_CHANGED, user_id=user_id)
+                user = await IdentityStore(session).user(user_id)
+                if user is not None:
+                    await trail.record(session, user, trail.PASSWORD_RESET, self.ambient)
                 await call.answer(session, call.response_type())
                 logger.info("password reset", extra={"user_id": str(user_id)})
             await forgive(session, subjects)

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.context import UserPrincipal
-from platform_svc.identity import throttle
+from meshkit.sealing import Sealer
+from platform_svc.identity import throttle, trail
 from platform_svc.identity.account_commands import require_recent
 from platform_svc.identity.account_store import AccountStore
 from platform_svc.identity.accounts import User
@@ -30,7 +31,6 @@ from platform_svc.identity.errors import (
 )
 from platform_svc.identity.issuing import SessionIssuer, SignedIn
 from platform_svc.identity.refresh import Device
-from platform_svc.identity.sealing import Sealer
 from platform_svc.identity.store import IdentityStore
 from platform_svc.identity.two_step import (
     ENROLMENT_LIFETIME,
@@ -122,6 +122,7 @@ class TwoStepCommands:
                 user.id, because="two-step sign-in enabled", now=now, but=principal.session_id
             )
             self.desk.leave(session, ErrandKind.TWO_STEP_ENABLED, user_id=user.id)
+            await trail.record(session, user, trail.TWO_STEP_ENABLED, self.ambient)
             await forgive(session, subjects)
         logger.info("two-step sign-in enabled", extra={"user_id": str(user.id)})
 
@@ -139,6 +140,7 @@ class TwoStepCommands:
                 return
             await accounts.mark_two_step(user.id, None)
             self.desk.leave(session, ErrandKind.TWO_STEP_DISABLED, user_id=user.id)
+            await trail.record(session, user, trail.TWO_STEP_DISABLED, self.ambient)
         logger.info("two-step sign-in disabled", extra={"user_id": str(user.id)})
 
     async def complete_sign_in(self, challenge: str, code: str, *, device: Device) -> SignedIn:
@@ -167,6 +169,7 @@ class TwoStepCommands:
                 raise InvalidChallenge
             await forgive(session, subjects)
             opened = self.issuer.open(IdentityStore(session), user, device)
+            await trail.record(session, user, trail.SIGNED_IN, self.ambient, steps="2")
         logger.info("signed in by two steps", extra={"user_id": str(user_id)})
         return self.issuer.signed_in(user, opened)
 

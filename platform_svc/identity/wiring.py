@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.part import PartContext
+from meshkit.sealing import Sealer
 from meshkit.server import Service
 from meshkit.tokens import AccessTokenSigner
 from platform_svc.identity.account_commands import AccountCommands
@@ -35,7 +36,6 @@ from platform_svc.identity.operators import OperatorsFile
 from platform_svc.identity.outgoing_mail import RemotePostOffice
 from platform_svc.identity.queries import IdentityQueries
 from platform_svc.identity.recovery_commands import RecoveryCommands
-from platform_svc.identity.sealing import Sealer
 from platform_svc.identity.servicer import IdentityServicer
 from platform_svc.identity.tables import SCHEMA
 from platform_svc.identity.two_step_commands import TwoStepCommands

@@ -1,9 +1,10 @@
-"""Background work of the notifications service: sends queued mails and forgets old ones."""
+"""Background work of the notifications service: sends queued mails, forgets what is old."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from meshkit.clock import Ambient
 from meshkit.tasks import attempt, periodic
+from platform_svc.notifications import inbox, webhooks
+from platform_svc.notifications.delivery_store import DeliveryStore
+from platform_svc.notifications.endpoint_store import EndpointStore
+from platform_svc.notifications.inbox_store import InboxStore
+from platform_svc.notifications.invariants import offenders
 from platform_svc.notifications.mail import MailState, Outgoing, pause_after
 from platform_svc.notifications.mailer import Envelope, Mailer, NotDelivered, Refused, compose
 from platform_svc.notifications.store import MailStore
@@ -26,6 +32,7 @@ KEPT = timedelta(days=30)
 
 QUEUED = Gauge("reelmesh_mails_queued", "Mails that wait to be sent")
 FINISHED = Counter("reelmesh_mails_finished", "Mails by how they ended", ["state"])
+OFFENDERS = Gauge("reelmesh_notifications_offenders", "Rows that break a fact", ["invariant"])
 ATTEMPTS_FAILED = Counter("reelmesh_mail_attempts_failed", "Deliveries that did not succeed")
 
 _log = logging.getLogger(__name__)
@@ -99,7 +106,7 @@ class MailWorker:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """Deletes mails that ended long ago."""
+    """Deletes mails, notifications, webhook messages and secrets that are over for long."""
 
     sessions: async_sessionmaker[AsyncSession]
     ambient: Ambient
@@ -109,9 +116,28 @@ class Forgetting:
         await periodic("notifications-forgetting", FORGET_EVERY.total_seconds(), self.forget)
 
     async def forget(self) -> None:
-        """Delete what ended 30 days ago."""
+        """Delete mails and webhooks after 30 days, notifications after 90."""
+        now = self.ambient.now()
         async with self.sessions.begin() as session:
-            await MailStore(session).delete_finished(before=self.ambient.now() - KEPT)
+            await MailStore(session).delete_finished(before=now - KEPT)
+        async with self.sessions.begin() as session:
+            await InboxStore(session).delete_old(before=now - inbox.KEPT)
+        async with self.sessions.begin() as session:
+            await DeliveryStore(session).delete_messages(before=now - webhooks.KEPT)
+            await EndpointStore(session).delete_secrets(before=now)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCheck:
+    """Finds what breaks the invariants of webhooks."""
+
+    sessions: async_sessionmaker[AsyncSession]
+    ambient: Ambient
+
+    async def look(self) -> Mapping[str, Sequence[str]]:
+        """Give the facts that do not hold, with what breaks them."""
+        async with self.sessions() as session:
+            return await offenders(session, now=self.ambient.now())
 
 
 def _facts(mail: Outgoing, failure: str | None) -> dict[str, object]:

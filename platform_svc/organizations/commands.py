@@ -48,7 +48,7 @@ class OrganizationCommands:
                 made = Membership(
                     wanted.org_id, wanted.name, OrganizationKind.PERSONAL, Role.OWNER, now
                 )
-                await store.announce(made, wanted.user_id, event_id=self.ambient.new_id())
+                await store.announce(made, wanted.user_id, self.ambient)
                 return made
             existing = await store.membership(wanted.org_id, wanted.user_id)
         if (
@@ -81,5 +81,5 @@ class OrganizationCommands:
             )
             await store.add_team(made)
             await members.add(made.org_id, Member(owner_id, Role.OWNER, now), self.ambient)
-            await store.announce(made, owner_id, event_id=self.ambient.new_id())
+            await store.announce(made, owner_id, self.ambient)
             return await call.answer(session, respond(made))

@@ -14,8 +14,10 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from meshkit.audit import Change, record
 from meshkit.clock import Ambient
 from meshkit.idempotency import Call
+from meshkit.ids import format_id
 from meshkit.peppers import Peppers
 from meshkit.postgres import after_commit
 from platform_svc.organizations.errors import (
@@ -41,6 +43,10 @@ from platform_svc.organizations.member_store import MemberStore
 from platform_svc.organizations.membership import Member, Role, check_reach
 
 R = TypeVar("R", bound=Message)
+
+CREATED = "invitation.created"
+RESENT = "invitation.resent"
+REVOKED = "invitation.revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ class InvitationCommands:
                 mail_due_at=now,
             )
             await store.add(invitation, self._hash(invitation))
+            await _record(session, CREATED, invitation, self.ambient)
             after_commit(session, self.mail_asked.set)
             return await call.answer(session, respond(invitation))
 
@@ -136,6 +143,7 @@ class InvitationCommands:
                 mail_due_at=now,
             )
             await store.renew(renewed, self._hash(renewed))
+            await _record(session, RESENT, renewed, self.ambient)
             after_commit(session, self.mail_asked.set)
             return await call.answer(session, respond(renewed))
 
@@ -152,6 +160,8 @@ class InvitationCommands:
             invitation = await store.find(org_id, invitation_id)
             if invitation is None:
                 raise InvitationNotFound
+            if invitation.state is State.PENDING:
+                await _record(session, REVOKED, invitation, self.ambient)
             return await _end(store, invitation, State.REVOKED)
 
     async def accept(self, token: str, user_id: uuid.UUID) -> Invitation:
@@ -204,6 +214,19 @@ async def _check_actor(
     if organization is None or actor is None:
         raise OrganizationNotFound
     check_reach(actor.role, role)
+
+
+async def _record(
+    session: AsyncSession, action: str, invitation: Invitation, ambient: Ambient
+) -> None:
+    """Write into the audit log what happened to an invitation; its address stays out of it."""
+    change = Change(
+        action,
+        invitation.org_id,
+        target_ids=(format_id("inv", invitation.id),),
+        details={"role": invitation.role.value},
+    )
+    await record(session, change, ambient)
 
 
 async def _end(store: InvitationStore, invitation: Invitation, state: State) -> Invitation:

@@ -12,13 +12,23 @@ from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from meshkit.audit import Change, record
 from meshkit.clock import Ambient
 from meshkit.ids import format_id
+from meshkit.notices import Notice, raise_notice
 from meshkit.outbox import add_event
 from platform_svc.organizations.membership import Member, Organization, Role
 from platform_svc.organizations.tables import MembershipRow, OrganizationRow
 
 MEMBERSHIP_CHANGED: Final = "reelmesh.platform.organizations.membership_changed"
+MEMBER_JOINED: Final = "member.joined"
+ROLE_CHANGED: Final = "member.role_changed"
+MEMBER_REMOVED: Final = "member.removed"
+TITLES: Final = {
+    MEMBER_JOINED: "A new {role} has joined the organization",
+    ROLE_CHANGED: "Your role in an organization is {role} now",
+    MEMBER_REMOVED: "You do not belong to an organization any more",
+}
 # A user's personal organization bears the name that they gave at sign-up.
 PERSONAL = aliased(OrganizationRow)
 
@@ -81,6 +91,7 @@ class MemberStore:
             )
         )
         await self._announce(org_id, member.user_id, member.role, ambient)
+        await self._record(MEMBER_JOINED, org_id, member.user_id, member.role, ambient)
 
     async def change(
         self, org_id: uuid.UUID, user_id: uuid.UUID, role: Role, ambient: Ambient
@@ -92,6 +103,7 @@ class MemberStore:
             .values(role=role)
         )
         await self._announce(org_id, user_id, role, ambient)
+        await self._record(ROLE_CHANGED, org_id, user_id, role, ambient)
 
     async def remove(self, org_id: uuid.UUID, user_id: uuid.UUID, ambient: Ambient) -> None:
         """End a membership and tell other services."""
@@ -101,6 +113,7 @@ class MemberStore:
             )
         )
         await self._announce(org_id, user_id, None, ambient)
+        await self._record(MEMBER_REMOVED, org_id, user_id, None, ambient)
 
     async def _announce(
         self, org_id: uuid.UUID, user_id: uuid.UUID, role: Role | None, ambient: Ambient
@@ -117,6 +130,29 @@ class MemberStore:
             event_id=ambient.new_id(),
             now=ambient.now(),
         )
+
+    async def _record(
+        self,
+        action: str,
+        org_id: uuid.UUID,
+        user_id: uuid.UUID,
+        role: Role | None,
+        ambient: Ambient,
+    ) -> None:
+        """Write the change into the audit log, and let the member and webhooks hear of it."""
+        member = format_id("usr", user_id)
+        details = {} if role is None else {"role": role.value}
+        await record(self.session, Change(action, org_id, (member,), details), ambient)
+        title = TITLES[action].format(role=None if role is None else role.value)
+        notice = Notice(
+            action,
+            org_id,
+            title,
+            subject_id=format_id("org", org_id),
+            user_ids=() if action == MEMBER_JOINED else (user_id,),
+            data={"org_id": format_id("org", org_id), "user_id": member, **details},
+        )
+        await raise_notice(self.session, notice, ambient)
 
 
 def _member(row: MembershipRow) -> Member:

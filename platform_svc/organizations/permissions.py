@@ -25,7 +25,14 @@ MEMBER: Final = VIEWER | {
     "api_keys.read",
     "api_keys.write",
 }
-ADMIN: Final = MEMBER | {"members.write", "api_keys.manage", "invoices.read"}
+ADMIN: Final = MEMBER | {
+    "members.write",
+    "api_keys.manage",
+    "audit.read",
+    "invoices.read",
+    "webhooks.read",
+    "webhooks.write",
+}
 OWNER: Final = ADMIN | {"organizations.transfer", "billing.write"}
 
 PERMISSIONS: Final[Mapping[Role, frozenset[str]]] = {

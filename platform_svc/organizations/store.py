@@ -11,6 +11,8 @@ from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from meshkit.audit import Change, record
+from meshkit.clock import Ambient
 from meshkit.ids import format_id
 from meshkit.outbox import add_event
 from platform_svc.organizations.membership import (
@@ -22,6 +24,7 @@ from platform_svc.organizations.membership import (
 from platform_svc.organizations.tables import MembershipRow, OrganizationRow
 
 ORGANIZATION_CREATED = "reelmesh.platform.organizations.organization_created"
+ORGANIZATION_ENTRY = "organization.created"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,9 @@ class OrganizationStore:
         )
         await self.session.flush()  # The membership that follows refers to it.
 
-    async def announce(self, made: Membership, owner_id: uuid.UUID, *, event_id: uuid.UUID) -> None:
-        """Tell other services that the organization exists."""
+    async def announce(self, made: Membership, owner_id: uuid.UUID, ambient: Ambient) -> None:
+        """Tell other services, and the audit log, that the organization exists."""
+        event_id = ambient.new_id()
         message = events.OrganizationCreated(
             org_id=format_id("org", made.org_id),
             kind=made.kind,
@@ -90,6 +94,14 @@ class OrganizationStore:
         await add_event(
             self.session, ORGANIZATION_CREATED, message, event_id=event_id, now=made.created_at
         )
+        change = Change(
+            ORGANIZATION_ENTRY,
+            made.org_id,
+            target_ids=(message.org_id,),
+            details={"kind": made.kind},
+            user_id=owner_id,
+        )
+        await record(self.session, change, ambient)
 
     async def membership(self, org_id: uuid.UUID, user_id: uuid.UUID) -> Membership | None:
         """Return an organization as the user sees it, if they belong to it."""

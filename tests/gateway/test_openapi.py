@@ -121,10 +121,12 @@ def test_the_idempotency_key_is_described_only_where_it_works(document) -> None:
     account = {"SignUp", "VerifyEmail", "ResetPassword", "ChangePassword"}
     shared = {"CreateOrganization", "CreateInvitation", "ResendInvitation", "TransferOwnership"}
     social = {"CreateProfile", "CreatePost", "RemixPost", "AddComment"}
-    assert set(told) == account | shared | social | {
+    webhooks = {"CreateWebhookEndpoint", "RotateWebhookSecret", "TestWebhookEndpoint"}
+    assert set(told) == account | shared | social | webhooks | {
         "CreateApiKey",
         "CreateAsset",
         "CreateShareLink",
+        "ReplayWebhookDelivery",
         "RunTool",
     }
     assert "another session" in told["SignUp"]

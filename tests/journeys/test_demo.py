@@ -61,6 +61,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
     assert status["gateway_url"] == mesh.gateway_url
     processes = {one["name"]: one for one in status["processes"]}
     assert set(processes) == {
+        "webhooks",
         *("postgres", "seaweedfs", "nats", "platform", "business", "scheduler", "edge"),
         "connector-nats",
         *(f"region-{name}-{kind}" for name in REGIONS for kind in ("head", "agent")),

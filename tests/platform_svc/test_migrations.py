@@ -11,8 +11,12 @@ import sqlalchemy as sa
 from meshkit.migrations import VERSION_TABLE, downgrade, drift, upgrade
 from meshkit.postgres import Database
 from meshkit.testing.databases import Databases
+from platform_svc.access import tables as access_tables
+from platform_svc.access import wiring as access
 from platform_svc.assets import tables as assets_tables
 from platform_svc.assets import wiring as assets
+from platform_svc.audit import tables as audit_tables
+from platform_svc.audit import wiring as audit
 from platform_svc.billing import tables as billing_tables
 from platform_svc.billing import wiring as billing
 from platform_svc.credits import tables as credits_tables
@@ -25,8 +29,10 @@ from platform_svc.organizations import tables as organizations_tables
 from platform_svc.organizations import wiring as organizations
 
 SERVICES = {
+    "access": (access_tables, access),
     "assets": (assets_tables, assets),
     "billing": (billing_tables, billing),
+    "audit": (audit_tables, audit),
     "credits": (credits_tables, credits_wiring),
     "identity": (identity_tables, identity),
     "notifications": (notifications_tables, notifications),

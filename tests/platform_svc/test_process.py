@@ -54,6 +54,7 @@ def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path
     (tmp_path / "access").write_text(s3_settings.access_key)
     (tmp_path / "secret").write_text(s3_settings.secret_key)
     (tmp_path / "identity_keys").write_text(base64.urlsafe_b64encode(bytes(32)).decode())
+    (tmp_path / "webhook_keys").write_text(base64.urlsafe_b64encode(bytes(32)).decode())
     (tmp_path / "pepper").write_text("pepper " * 8)
     address = f"127.0.0.1:{free_ports(1)[0]}"
     return {
@@ -67,6 +68,7 @@ def variables(empty_url, nats_url, s3_settings, identity: TestIdentity, tmp_path
         "REELMESH_SERVICE_JWKS_FILE": str(identity.service_jwks_file),
         "REELMESH_SERVICE_KEY_FILE": str(identity.service_key_file("platform")),
         "REELMESH_IDENTITY_KEYS_FILE": str(tmp_path / "identity_keys"),
+        "REELMESH_WEBHOOK_KEYS_FILE": str(tmp_path / "webhook_keys"),
         "REELMESH_PEPPER_FILE": str(tmp_path / "pepper"),
         "REELMESH_MAIL_FOLDER": str(tmp_path / "mail"),
         "REELMESH_S3_ENDPOINT": s3_settings.endpoint,

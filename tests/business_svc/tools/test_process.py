@@ -44,7 +44,7 @@ class BusinessProcess:
         self._port = processes.free_ports(1)[0]
         identity = installation.identity
         self._environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "protos" / "gen")]),
             "REELMESH_LISTEN": self.address,
             "REELMESH_DATABASE_URL": installation.database.url,
             "REELMESH_NATS_URL": nats_url,

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 
 import grpc
 import pytest
 from reelmesh.business.tools.v1 import tools_events_pb2 as events_pb
 from reelmesh.business.tools.v1 import tools_service_pb2 as pb
+from reelmesh.platform.notifications.v1.notifications_events_pb2 import NoticeRaised
 from sqlalchemy import select
 
+from business_svc.tools.journal import RUN_FINISHED
 from business_svc.tools.tables import OutboxEvent
+from meshkit.notices import NOTICE_RAISED
 from meshkit.testing.signals import eventually
 
 from .fakes import BUSY, after, missing, refusal
@@ -24,8 +28,16 @@ async def get(process: Process, run_id: str) -> pb.Run:
 
 async def events(installation: Installation) -> list[events_pb.RunFinished]:
     async with installation.database.sessions() as session:
-        rows = await session.scalars(select(OutboxEvent))
+        rows = await session.scalars(select(OutboxEvent).where(OutboxEvent.subject == RUN_FINISHED))
         return [events_pb.RunFinished.FromString(row.payload) for row in rows]
+
+
+async def notices(installation: Installation) -> list[NoticeRaised]:
+    async with installation.database.sessions() as session:
+        rows = await session.scalars(
+            select(OutboxEvent).where(OutboxEvent.subject == NOTICE_RAISED)
+        )
+        return [NoticeRaised.FromString(row.payload) for row in rows]
 
 
 async def ended(
@@ -100,6 +112,21 @@ async def test_an_event_that_comes_again_changes_nothing(
     assert len(installation.platform.credits.calls["CaptureHold"]) == 1
     assert len(await events(installation)) == 1
     await installation.check()
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed"])
+async def test_the_end_of_a_run_is_told_to_its_user_and_to_webhooks(
+    process: Process, installation: Installation, state: str
+) -> None:
+    run = await ended(process, installation, state)
+    await process.tools.reconciler.run_once()
+    (event,) = await events(installation)
+    (notice,) = await notices(installation)
+    assert (notice.type, notice.subject_id) == (f"run.{state}", run.run_id)
+    assert (notice.org_id, list(notice.user_ids)) == (run.org_id, [event.user_id])
+    data = json.loads(notice.data_json)
+    assert (data["state"], data["asset_ids"]) == (state, list(event.asset_ids))
+    assert run.inputs["prompt"] not in str(notice)
 
 
 async def test_jobs_of_others_are_left_alone(process: Process, installation: Installation) -> None:

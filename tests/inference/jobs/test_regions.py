@@ -13,9 +13,11 @@ import grpc
 import pytest
 from reelmesh.inference.regions.v1 import regions_service_pb2 as pb
 from reelmesh.inference.regions.v1 import regions_service_pb2_grpc as pb_grpc
+from reelmesh.platform.audit.v1.audit_events_pb2 import ChangeRecorded
 
 from inference.connectors.protocol import Beat
 from inference.testing import REGION, Bench, offer
+from meshkit.audit import CHANGE_RECORDED
 from meshkit.context import UserPrincipal
 from meshkit.ids import format_id
 from meshkit.stubs import remote_reason
@@ -115,6 +117,22 @@ async def test_a_cordoned_region_gets_nothing_until_it_is_uncordoned(
     assert (await stub.UncordonRegion(pb.UncordonRegionRequest(region=REGION))).state == "active"
     [lease] = await waiting
     assert lease.key.job_id == after
+
+
+async def test_what_operators_do_is_in_the_audit_log(live: Bench, stub: Any) -> None:
+    await ask(live, REGION)
+    await stub.CordonRegion(pb.CordonRegionRequest(region=REGION))
+    await stub.UncordonRegion(pb.UncordonRegionRequest(region=REGION))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await stub.CordonRegion(pb.CordonRegionRequest(region="moon"))
+    rows = await live.rows(f"SELECT payload FROM jobs.outbox WHERE subject = '{CHANGE_RECORDED}'")
+    entries = [ChangeRecorded.FromString(row.payload) for row in rows]
+    assert [one.action for one in entries] == ["region.cordoned", "region.uncordoned"]
+    for one in entries:
+        assert (one.actor_id, list(one.target_ids)) == (
+            format_id("usr", OPERATOR.user_id),
+            [REGION],
+        )
 
 
 async def test_draining_takes_back_only_what_has_not_begun(live: Bench, stub: Any) -> None:

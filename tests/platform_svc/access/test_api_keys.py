@@ -17,6 +17,7 @@ from platform_svc.access import commands as module
 from platform_svc.access.key import is_well_formed
 from platform_svc.access.tables import ApiKeyRow, Base, IdempotencyKeyRow
 from tests.platform_svc.refusals import read_refusal, refusal_of
+from tests.platform_svc.trail import changes_in
 
 ORG_ID = format_id("org", USER.organization_id)
 DAY_SECONDS = 86_400
@@ -151,3 +152,18 @@ async def test_keys_are_listed_in_pages_newest_first(keys, clock) -> None:
     assert seen[0] == "key 4"
     request.page_token = "made up"
     assert (await refusal_of(keys.ListApiKeys(request))).reason == "INVALID_PAGE_TOKEN"
+
+
+async def test_making_and_revoking_a_key_is_in_the_audit_log_once(keys, database) -> None:
+    await refusal_of(keys.CreateApiKey(create(scopes=["api_keys.manage"])))
+    for _ in range(2):
+        made = await keys.CreateApiKey(create(), metadata=(("idempotency-key", "k"),))
+    for _ in range(2):
+        await keys.RevokeApiKey(revoke(made))
+    entries = await changes_in(database)
+    assert [one.action for one in entries] == ["api_key.created", "api_key.revoked"]
+    for entry in entries:
+        assert (entry.org_id, list(entry.target_ids)) == (ORG_ID, [made.api_key.key_id])
+        assert entry.actor_id == format_id("usr", USER.user_id)
+        assert entry.details["scopes"] == "runs.read runs.write"
+        assert made.key not in str(entry)

@@ -15,6 +15,7 @@ from reelmesh.platform.notifications.v1 import notifications_service_pb2 as noti
 from reelmesh.platform.organizations.v1 import organizations_service_pb2 as organizations_pb
 
 from meshkit.postgres import Database
+from meshkit.sealing import Sealer
 from meshkit.stubs import MeshChannel
 from meshkit.testing.clock import ManualClock
 from meshkit.testing.databases import Databases
@@ -26,7 +27,6 @@ from platform_svc.identity.hashing import PasswordPool
 from platform_svc.identity.jobs import ErrandRunner
 from platform_svc.identity.onboarding import RemoteOnboarding
 from platform_svc.identity.outgoing_mail import RemotePostOffice
-from platform_svc.identity.sealing import Sealer
 from platform_svc.identity.wiring import MIGRATIONS, Collaborators, build_services
 
 FREE_SIGN_UPS = 20

@@ -13,8 +13,10 @@ from meshkit.errors import Unavailable
 from meshkit.ids import parse_id
 from meshkit.migrations import drift
 from meshkit.outbox import outbox_table
+from platform_svc.identity.store import USER_SIGNED_UP
 from platform_svc.identity.tables import Base
 from tests.platform_svc.refusals import read_refusal, refusal_of
+from tests.platform_svc.trail import changes_in
 
 from .conftest import FREE_SIGN_UPS
 from .factories import (
@@ -33,6 +35,18 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 async def count(world, table: str) -> int:
     async with world.database.sessions() as session:
         return await session.scalar(sa.text(f"SELECT count(*) FROM identity.{table}"))
+
+
+async def told(world, subject: str) -> list[bytes]:
+    """Give what the events of a kind say."""
+    outbox = outbox_table("identity")
+    query = sa.select(outbox.c.payload).where(outbox.c.subject == subject)
+    async with world.database.sessions() as session:
+        return list(await session.scalars(query.order_by(outbox.c.position)))
+
+
+async def sign_ups(world) -> int:
+    return len(await told(world, USER_SIGNED_UP))
 
 
 async def test_migrations_agree_with_the_tables(database) -> None:
@@ -58,15 +72,25 @@ async def test_a_user_gets_a_session_an_organization_and_credits(world, stub) ->
 
 async def test_a_sign_up_is_announced(world, stub) -> None:
     reply = await stub.SignUp(sign_up_request())
-    outbox = outbox_table("identity")
-    async with world.database.sessions() as session:
-        rows = (await session.execute(sa.select(outbox.c.subject, outbox.c.payload))).all()
-    assert [row.subject for row in rows] == ["reelmesh.platform.identity.user_signed_up"]
-    assert events.UserSignedUp.FromString(rows[0].payload) == events.UserSignedUp(
+    (event,) = await told(world, USER_SIGNED_UP)
+    assert events.UserSignedUp.FromString(event) == events.UserSignedUp(
         user_id=reply.user.user_id,
         personal_org_id=reply.user.personal_org_id,
         display_name="Ada",
     )
+
+
+async def test_a_sign_up_and_a_sign_in_are_in_the_audit_log(world, stub) -> None:
+    reply = await stub.SignUp(sign_up_request())
+    await refusal_of(stub.SignIn(sign_in_request(password="not the password")))
+    await stub.SignIn(sign_in_request())
+    changes = await changes_in(world.database)
+    assert [one.action for one in changes] == ["user.signed_up", "user.signed_in"]
+    for change in changes:
+        assert change.org_id == reply.user.personal_org_id
+        assert (change.actor_kind, change.actor_id) == ("user", reply.user.user_id)
+        assert change.network == "127.0.0.1"
+        assert EMAIL not in str(change)
 
 
 @pytest.mark.parametrize("down", ["organizations", "credits"])
@@ -76,7 +100,7 @@ async def test_a_service_that_is_away_does_not_stop_a_sign_up(world, stub, down)
         if method in fake._descriptor.methods_by_name:
             fake.always(method, Unavailable("away"))
     assert (await stub.SignUp(sign_up_request())).session.access_token
-    assert await count(world, "outbox") == 1
+    assert await sign_ups(world) == 1
 
 
 @pytest.mark.parametrize("email", [EMAIL, "ada@example.com", "ADA@EXAMPLE.COM"])
@@ -84,7 +108,7 @@ async def test_an_address_is_taken_however_it_is_written(world, stub, email) -> 
     await stub.SignUp(sign_up_request())
     refusal = await refusal_of(stub.SignUp(sign_up_request(email=email)))
     assert (refusal.code, refusal.reason) == (EXISTS, "EMAIL_TAKEN")
-    assert await count(world, "account") == await count(world, "outbox") == 1
+    assert await count(world, "account") == await sign_ups(world) == 1
 
 
 @pytest.mark.parametrize(
@@ -125,7 +149,7 @@ async def test_a_key_signs_up_once_and_opens_a_session_each_time(world, stub) ->
     again = await stub.SignUp(sign_up_request(), metadata=key("k1"))
     assert again.user == first.user
     assert again.session.session_id != first.session.session_id
-    assert await count(world, "account") == await count(world, "outbox") == 1
+    assert await count(world, "account") == await sign_ups(world) == 1
 
 
 @pytest.mark.parametrize(
@@ -148,7 +172,7 @@ async def test_strangers_with_the_same_key_do_not_meet(world, stub) -> None:
     assert ada.user.user_id != bob.user.user_id
     again = await stub.SignUp(sign_up_request(email="BOB@example.com"), metadata=key("1"))
     assert again.user == bob.user
-    assert await count(world, "account") == await count(world, "outbox") == 2
+    assert await count(world, "account") == await sign_ups(world) == 2
 
 
 async def test_a_refused_sign_up_leaves_its_key_free(stub) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import stat
 import uuid
 from collections.abc import Iterator
@@ -138,18 +139,19 @@ async def test_a_server_that_is_away_or_speaks_no_tls_gets_nothing(smtp) -> None
     assert handler.received == []
 
 
-def settings(**variables: str) -> NotificationsSettings:
-    environment = Environment(variables)
+def settings(folder: Path, **variables: str) -> NotificationsSettings:
+    (folder / "keys").write_text(base64.urlsafe_b64encode(bytes(32)).decode())
+    environment = Environment({"REELMESH_WEBHOOK_KEYS_FILE": str(folder / "keys"), **variables})
     read = NotificationsSettings.from_environment(environment)
     environment.finish()
     return read
 
 
 def test_mails_go_to_the_folder_unless_told_otherwise(tmp_path: Path) -> None:
-    read = settings(REELMESH_MAIL_FOLDER=str(tmp_path / "mail"))
+    read = settings(tmp_path, REELMESH_MAIL_FOLDER=str(tmp_path / "mail"))
     assert (read.folder, read.smtp) == (tmp_path / "mail", None)
     with pytest.raises(InvalidConfiguration, match="REELMESH_MAIL_FOLDER"):
-        settings()
+        settings(tmp_path)
 
 
 def test_the_smtp_server_comes_from_the_environment(tmp_path: Path) -> None:
@@ -160,9 +162,9 @@ def test_the_smtp_server_comes_from_the_environment(tmp_path: Path) -> None:
         "REELMESH_SMTP_USER": "reelmesh",
         "REELMESH_SMTP_PASSWORD_FILE": str(tmp_path / "password"),
     }
-    read = settings(**smtp)
+    read = settings(tmp_path, **smtp)
     assert read.smtp == SmtpServer("mail.example.com", 587, "starttls", "reelmesh", "pass word")
     with pytest.raises(InvalidConfiguration, match="clear text"):
-        settings(**smtp, REELMESH_SMTP_SECURITY="none")
+        settings(tmp_path, **smtp, REELMESH_SMTP_SECURITY="none")
     with pytest.raises(InvalidConfiguration, match="REELMESH_SMTP_HOST"):
-        settings(REELMESH_MAIL_TRANSPORT="smtp")
+        settings(tmp_path, REELMESH_MAIL_TRANSPORT="smtp")

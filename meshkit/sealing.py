@@ -1,4 +1,4 @@
-"""Encrypts what identity must read again, so that the database alone gives nothing away."""
+"""Encrypts what a service must read again, so that the database alone gives nothing away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from meshkit.config import Environment
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -62,3 +64,14 @@ class Sealer:
             except InvalidTag:
                 continue
         raise Unreadable("no key of ours opens this")
+
+
+def read_sealer(environment: Environment, variable: str) -> Sealer:
+    """Read the keys in the file that the variable names."""
+    text = environment.secret_file(variable)
+    try:
+        return Sealer.from_text(text)
+    except InvalidKeys as error:
+        if text:  # That it is missing was said already.
+            environment.refuse(variable, f"holds no keys: {error}")
+        return Sealer((bytes(KEY_BYTES),))

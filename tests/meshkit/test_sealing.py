@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshkit.config import Environment, InvalidConfiguration
+from meshkit.sealing import InvalidKeys, Sealer, Unreadable
 from platform_svc.identity.codes import Purpose, digest_of
 from platform_svc.identity.config import IdentitySettings
-from platform_svc.identity.sealing import InvalidKeys, Sealer, Unreadable
 from platform_svc.identity.two_step import recovery_digest
 
 OLD, NEW = bytes(32), bytes(range(32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from platform_svc.identity.networks import client_network
+from meshkit.networks import client_network
 
 PEER = "ipv4:127.0.0.1:50000"
 

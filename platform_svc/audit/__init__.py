@@ -1,0 +1,1 @@
+"""Who changed what in each organization, in logs that only grow."""
