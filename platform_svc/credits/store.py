@@ -7,7 +7,7 @@ in autocommit, so that the account's lock is held for the statement and for no r
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from platform_svc.credits.ledger import (
     UNIT,
     Balance,
+    Capture,
     Grant,
     GrantRequest,
     Hold,
@@ -173,6 +174,20 @@ class CreditStore:
             query = query.where(LedgerTxRow.seq < before_seq)
         rows = await self.session.execute(query)
         return [_posting(row, amount) for row, amount in rows]
+
+    async def captures(self, since: datetime, *, count: int) -> AsyncIterator[Sequence[Capture]]:
+        """Read the captures of every organization since then, oldest first, some at a time."""
+        query = (
+            select(LedgerTxRow, LedgerEntryRow.amount)
+            .join(LedgerEntryRow, LedgerEntryRow.tx_id == LedgerTxRow.id)
+            .where(LedgerTxRow.kind == PostingKind.CAPTURE, LedgerTxRow.unit == UNIT)
+            .where(LedgerTxRow.at >= since, LedgerEntryRow.n == 1)
+            .order_by(LedgerTxRow.at, LedgerTxRow.id)
+            .execution_options(yield_per=count)
+        )
+        rows = await self.session.stream(query)
+        async for chunk in rows.partitions(count):
+            yield [Capture(row.reference, row.org_id, -amount, row.at) for row, amount in chunk]
 
     async def _call(self, statement: Any, parameters: Mapping[str, Any]) -> RowMapping:
         await self._autocommit()

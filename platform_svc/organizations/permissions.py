@@ -15,9 +15,14 @@ VIEWER: Final = frozenset(
         "credits.read",
         "assets.read",
         "runs.read",
+        "events.write",
     }
 )
-MEMBER: Final = VIEWER | {"assets.write", "runs.write", "api_keys.read", "api_keys.write"}
+MEMBER: Final = VIEWER | {
+    *("assets.write", "runs.write"),
+    *("api_keys.read", "api_keys.write"),
+    "events.read",
+}
 ADMIN: Final = MEMBER | {"members.write", "api_keys.manage"}
 OWNER: Final = ADMIN | {"organizations.transfer"}
 

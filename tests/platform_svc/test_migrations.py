@@ -15,6 +15,8 @@ from platform_svc.assets import tables as assets_tables
 from platform_svc.assets import wiring as assets
 from platform_svc.credits import tables as credits_tables
 from platform_svc.credits import wiring as credits_wiring
+from platform_svc.events import tables as events_tables
+from platform_svc.events import wiring as events
 from platform_svc.identity import tables as identity_tables
 from platform_svc.identity import wiring as identity
 from platform_svc.notifications import tables as notifications_tables
@@ -25,6 +27,7 @@ from platform_svc.organizations import wiring as organizations
 SERVICES = {
     "assets": (assets_tables, assets),
     "credits": (credits_tables, credits_wiring),
+    "events": (events_tables, events),
     "identity": (identity_tables, identity),
     "notifications": (notifications_tables, notifications),
     "organizations": (organizations_tables, organizations),
