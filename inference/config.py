@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from meshkit.config import Environment
 from meshkit.invariants import check_interval
-
-PRICES_VARIABLE: Final = "REELMESH_REGION_PRICES"
-PRICE_MAX: Final = 1000.0
+from meshkit.prices import region_prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +34,5 @@ class InferenceSettings:
                 default=15,
             ),
             check_interval=check_interval(environment, "REELMESH_JOBS_CHECK_SECONDS"),
-            prices=_prices(environment),
+            prices=region_prices(environment),
         )
-
-
-def _prices(environment: Environment) -> dict[str, float]:
-    prices = {}
-    text = environment.text(PRICES_VARIABLE, default="")
-    for word in filter(None, map(str.strip, text.split(","))):
-        region, _, number = word.partition("=")
-        try:
-            price = float(number)
-        except ValueError:
-            price = -1.0
-        if not region or not 0 <= price <= PRICE_MAX:
-            environment.refuse(
-                PRICES_VARIABLE,
-                f"is wrong: '{word}' is no price; write us-east=1.5 with 0 to {PRICE_MAX:g}",
-            )
-            continue
-        prices[region] = price
-    return prices

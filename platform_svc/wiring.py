@@ -14,6 +14,8 @@ from platform_svc.assets import wiring as assets
 from platform_svc.assets.config import AssetsSettings
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
+from platform_svc.etl import wiring as etl
+from platform_svc.etl.config import EtlSettings
 from platform_svc.events import wiring as events
 from platform_svc.events.config import EventsSettings
 from platform_svc.identity import wiring as identity
@@ -42,5 +44,6 @@ SERVICES: Mapping[str, Hosted] = {
     "credits": Hosted(credits_wiring.open_service, CreditsSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
     "events": Hosted(events.open_service, EventsSettings.from_environment),
+    "etl": Hosted(etl.open_service, EtlSettings.from_environment),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }

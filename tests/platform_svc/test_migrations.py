@@ -15,6 +15,8 @@ from platform_svc.assets import tables as assets_tables
 from platform_svc.assets import wiring as assets
 from platform_svc.credits import tables as credits_tables
 from platform_svc.credits import wiring as credits_wiring
+from platform_svc.etl import tables as etl_tables
+from platform_svc.etl import wiring as etl
 from platform_svc.events import tables as events_tables
 from platform_svc.events import wiring as events
 from platform_svc.identity import tables as identity_tables
@@ -27,6 +29,7 @@ from platform_svc.organizations import wiring as organizations
 SERVICES = {
     "assets": (assets_tables, assets),
     "credits": (credits_tables, credits_wiring),
+    "etl": (etl_tables, etl),
     "events": (events_tables, events),
     "identity": (identity_tables, identity),
     "notifications": (notifications_tables, notifications),
