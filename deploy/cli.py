@@ -7,6 +7,7 @@ import typer
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.down import down
+from deploy.commands.etl import etl
 from deploy.commands.generate import generate
 from deploy.commands.logs import logs
 from deploy.commands.regions import regions
@@ -25,6 +26,7 @@ app = typer.Typer(
 for command in (up, down, status, logs, generate, demo, tour, simulate):
     app.command()(command)
 app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
+app.add_typer(etl, name="etl", help="Load the events into the lake, and see what they say.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
 
 
