@@ -72,9 +72,9 @@ def status(data: DataOption = None, *, as_json: JsonOption = False) -> None:
         if as_json:
             results.print_json(json.dumps(runs))
             return
-        table = Table(
-            *("run", "state", "asked by", "asked at", "seconds", "new events", "found"), box=None
-        )
+        table = Table(box=None)
+        for title in ("run", "state", "asked by", "asked at", "seconds", "new events", "found"):
+            table.add_column(title, overflow="fold")
         for one in runs:
             found = [one.get("failure", ""), *(each["check"] for each in one.get("offenders", []))]
             table.add_row(

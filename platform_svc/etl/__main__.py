@@ -39,7 +39,7 @@ from platform_svc.etl.tables import SCHEMA
 
 CHECK_FAILED_STATUS: Final = 3
 BUSY_STATUS: Final = 4
-NICENESS: Final = 10
+NICENESS: Final = 5
 ROWS_PUBLISHED_MAX: Final = 1_000
 ORPHANS_EVERY: Final = timedelta(hours=12)
 BY_COMMAND: Final = "command"

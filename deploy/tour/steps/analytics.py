@@ -14,9 +14,10 @@ TITLE: Final = "Events, the lake and its marts"
 
 
 async def run(guide: Guide) -> None:
-    """Collect a batch, load everything, and read a mart and the report."""
+    """Collect a batch, make a picture, load everything, and read a mart and the report."""
     async with guide.user("analyst") as user, guide.operator() as operator:
         await _collect(guide, user)
+        await guide.picture(user, "a yellow star")
         made = await make_run(operator)
         found = [one["check"] for one in made.get("offenders", [])]
         guide.check(made["state"] == "succeeded", f"the run failed: {made['failure']} {found}")
