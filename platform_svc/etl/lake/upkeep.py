@@ -24,12 +24,12 @@ ORPHAN_AGE: Final = timedelta(hours=6)
 logger = logging.getLogger(__name__)
 
 
-def compact(table: Table, partition: str = "day") -> int:
-    """Write each day that has many files anew, in one commit each; says how many days."""
+def compact(table: Table, *, files_max: int = FILES_PER_DAY_MAX) -> int:
+    """Write each day that has more files anew, in one commit each; says how many days."""
     files = Counter(task.file.partition[0] for task in table.scan().plan_files())
-    many = [day for day, count in files.items() if count > FILES_PER_DAY_MAX]
+    many = [day for day, count in files.items() if count > files_max]
     for day in many:
-        wanted = filters.equal(partition, _day(day).isoformat())
+        wanted = filters.equal("day", _day(day).isoformat())
         rows = table.scan(row_filter=wanted).to_arrow()
         facts = {f"{PREFIX}{name}": fact for name, fact in facts_of(table).items()}
         with table.transaction() as transaction:

@@ -54,16 +54,6 @@ async def test_a_second_run_adds_what_is_new_and_nothing_else(world: World) -> N
     assert third.offenders == {}
 
 
-async def test_small_batches_give_the_same(world: World) -> None:
-    user, org = await world.sign_up()
-    for amount in range(1, 5):
-        await world.use_tool(user, org, amount)
-    made = await world.load(replace(world.loader, batch=2))
-    assert world.bronze_offsets() == list(range(1, 10))
-    assert [event.event_id for event in world.silver()] == world.published
-    assert made.counts["mart_credits"] == 10
-
-
 async def test_an_event_that_was_published_again_counts_once(world: World, own_nats) -> None:
     user, org = await world.sign_up()
     run_id = await world.capture(org, 9)
