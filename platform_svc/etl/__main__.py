@@ -32,7 +32,7 @@ from platform_svc.etl.config import LoaderSettings
 from platform_svc.etl.lake.catalogue import Lake, opened
 from platform_svc.etl.ledger import Ledger
 from platform_svc.etl.report import render
-from platform_svc.etl.run import Failure, Outcome
+from platform_svc.etl.run import LOST, Failure, Outcome
 from platform_svc.etl.store import EtlStore
 from platform_svc.etl.stream import EventStream
 from platform_svc.etl.tables import SCHEMA
@@ -87,7 +87,9 @@ class Loader:
         work = pipeline.Pipeline(
             self.settings, EventStream(bus), lake, Ledger.over(channel), committer, self.ambient
         )
-        made = await pipeline.run(work)
+        async with self.database.sessions() as session:
+            known_lost = await EtlStore(session).newest_count(LOST)
+        made = await pipeline.run(work, known_lost=known_lost)
         now = self.ambient.now()
         async with self.database.sessions() as session:
             recently = await EtlStore(session).counted_since("orphans", now - ORPHANS_EVERY)

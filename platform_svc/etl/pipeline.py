@@ -28,7 +28,7 @@ from platform_svc.etl.marts.fold import Mart, Row
 from platform_svc.etl.marts.funnel import Funnel
 from platform_svc.etl.marts.unit_economics import UnitEconomics
 from platform_svc.etl.reconciliation import BEFORE, Books, Comparison, compare
-from platform_svc.etl.run import LOST_EVENTS, OFFENDERS_MAX, REPEATED, Outcome
+from platform_svc.etl.run import LOST, LOST_EVENTS, OFFENDERS_MAX, REPEATED, Outcome
 from platform_svc.etl.stream import FROM_THE_BEGINNING, EventStream
 
 USER_DELETED: Final = "platform.identity.user_deleted"
@@ -63,8 +63,11 @@ class Made:
         return Outcome(dict(self.counts), bounded)
 
 
-async def run(pipeline: Pipeline) -> Made:
-    """Do all steps; checks that fail are told, and whatever else goes wrong is raised."""
+async def run(pipeline: Pipeline, *, known_lost: int = 0) -> Made:
+    """Do all steps; checks that fail are told, and whatever else goes wrong is raised.
+
+    `known_lost` is how many lost events an earlier run has told: a loss is told once.
+    """
     made = Made()
     began = pipeline.ambient.now()
     bronze = await asyncio.to_thread(Bronze.of, pipeline.lake)
@@ -80,6 +83,8 @@ async def run(pipeline: Pipeline) -> Made:
         "pending_credits": comparison.pending_credits,
     }
     await asyncio.to_thread(_check, bronze, silver, made, began)
+    if made.counts[LOST] > known_lost:
+        made.offenders[LOST_EVENTS] = [f"{made.counts[LOST] - known_lost} events"]
     return made
 
 
@@ -192,14 +197,14 @@ async def _reconcile(
 
 
 def _check(bronze: Bronze, silver: Silver, made: Made, now: datetime) -> None:
-    place = bronze.place
-    lost = 0 if place is None else place.lost
-    if lost:
-        made.offenders[LOST_EVENTS] = [f"{lost} events"]
     repeated = silver.repeated((now - CHECKED_FOR).date(), count=OFFENDERS_MAX)
     if repeated:
         made.offenders[REPEATED] = repeated
-    made.counts |= {"lost_events": lost, "unreadable_events": silver.problems()}
+    place = bronze.place
+    made.counts |= {
+        LOST: 0 if place is None else place.lost,
+        "unreadable_events": silver.problems(),
+    }
 
 
 def _plain(row: Row) -> dict[str, Any]:

@@ -15,6 +15,7 @@ LOST_EVENTS: Final = "no event left the stream before it was loaded"
 REPEATED: Final = "each event is in silver once"
 CHECKS: Final = (NOT_IN_MART, NOT_IN_LEDGER, TOTALS_DIFFER, LOST_EVENTS, REPEATED)
 OFFENDERS_MAX: Final = 100
+LOST: Final = "lost_events"
 REPORT: Final = "report"
 
 

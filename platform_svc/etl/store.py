@@ -126,6 +126,17 @@ class EtlStore:
         told = RunRow.counts.has_key(count) & (RunRow.finished_at >= since)
         return bool(await self.session.scalar(select(exists().where(told))))
 
+    async def newest_count(self, count: str) -> int:
+        """Give a count as the run told it that told it last; 0 if none did."""
+        query = (
+            select(RunRow.counts)
+            .where(RunRow.counts.has_key(count))
+            .order_by(RunRow.finished_at.desc())
+            .limit(1)
+        )
+        counts = (await self.session.scalars(query)).one_or_none()
+        return 0 if counts is None else int(counts[count])
+
     async def page(self, *, after: Position | None, count: int) -> list[Run]:
         """Give runs, newest first, older than `after`."""
         query = select(RunRow).order_by(RunRow.asked_at.desc(), RunRow.id.desc()).limit(count)

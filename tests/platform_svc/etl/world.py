@@ -142,7 +142,9 @@ class World:
         deleted = UserDeleted(user_id=user, personal_org_id=format_id("org", org))
         await self.publish("platform.identity.user_deleted", deleted)
 
-    async def load(self, settings: LoaderSettings | None = None) -> pipeline.Made:
+    async def load(
+        self, settings: LoaderSettings | None = None, *, known_lost: int = 0
+    ) -> pipeline.Made:
         """Make one run in this process."""
         chosen = settings or self.loader
         async with AsyncExitStack() as stack:
@@ -151,16 +153,10 @@ class World:
             channel = await stack.enter_async_context(
                 MeshChannel(self.platform_address, self.identity.service("platform"))
             )
-            return await pipeline.run(
-                pipeline.Pipeline(
-                    chosen,
-                    EventStream(self.bus),
-                    lake,
-                    Ledger.over(channel),
-                    committer,
-                    Ambient(),
-                )
+            work = pipeline.Pipeline(
+                chosen, EventStream(self.bus), lake, Ledger.over(channel), committer, Ambient()
             )
+            return await pipeline.run(work, known_lost=known_lost)
 
     @contextmanager
     def lake(self) -> Iterator[Lake]:
