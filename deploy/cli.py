@@ -8,6 +8,7 @@ from deploy.commands.audit import audit
 from deploy.commands.config import config
 from deploy.commands.demo import demo
 from deploy.commands.down import down
+from deploy.commands.etl import etl
 from deploy.commands.generate import generate
 from deploy.commands.logs import logs
 from deploy.commands.regions import regions
@@ -29,6 +30,7 @@ for command in (up, down, status, logs, generate, demo, tour, simulate):
 app.add_typer(regions, name="regions", help="Show the regions, and take them out of service.")
 app.add_typer(store, name="store", help="Check an object store of one's own.")
 app.add_typer(audit, name="audit", help="Find out whether audit logs were tampered with.")
+app.add_typer(etl, name="etl", help="Load the events into the lake, and see what they say.")
 app.add_typer(config, name="config", help="Print the configuration that is made from the protos.")
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from inference.scheduler.planner import SETTINGS as PLANNER_SETTINGS
 from inference.scheduler.planner import PlannerSettings
 from meshkit.config import Environment
 from meshkit.invariants import check_interval
-
-PRICES_VARIABLE: Final = "REELMESH_REGION_PRICES"
-PRICE_MAX: Final = 1000.0
+from meshkit.prices import region_prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class InferenceSettings:
                 default=15,
             ),
             check_interval=check_interval(environment, "REELMESH_JOBS_CHECK_SECONDS"),
-            prices=_prices(environment),
+            prices=region_prices(environment),
             planner=_planner(environment),
         )
 
@@ -58,22 +55,3 @@ def _planner(environment: Environment) -> PlannerSettings:
             "REELMESH_REPLICAS_KEEP_SECONDS", minimum=0, maximum=86400, default=usual.keep_seconds
         ),
     )
-
-
-def _prices(environment: Environment) -> dict[str, float]:
-    prices = {}
-    text = environment.text(PRICES_VARIABLE, default="")
-    for word in filter(None, map(str.strip, text.split(","))):
-        region, _, number = word.partition("=")
-        try:
-            price = float(number)
-        except ValueError:
-            price = -1.0
-        if not region or not 0 <= price <= PRICE_MAX:
-            environment.refuse(
-                PRICES_VARIABLE,
-                f"is wrong: '{word}' is no price; write us-east=1.5 with 0 to {PRICE_MAX:g}",
-            )
-            continue
-        prices[region] = price
-    return prices

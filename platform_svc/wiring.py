@@ -18,6 +18,10 @@ from platform_svc.billing import wiring as billing
 from platform_svc.billing.config import BillingSettings
 from platform_svc.credits import wiring as credits_wiring
 from platform_svc.credits.config import CreditsSettings
+from platform_svc.etl import wiring as etl
+from platform_svc.etl.config import EtlSettings
+from platform_svc.events import wiring as events
+from platform_svc.events.config import EventsSettings
 from platform_svc.identity import wiring as identity
 from platform_svc.identity.config import IdentitySettings
 from platform_svc.notifications import wiring as notifications
@@ -48,6 +52,8 @@ SERVICES: Mapping[str, Hosted] = {
     "billing": Hosted(billing.open_service, BillingSettings.from_environment),
     "assets": Hosted(assets.open_service, AssetsSettings.from_environment, needs_objects=True),
     "audit": Hosted(audit.open_service, AuditSettings.from_environment, needs_objects=True),
+    "events": Hosted(events.open_service, EventsSettings.from_environment),
+    "etl": Hosted(etl.open_service, EtlSettings.from_environment),
     "notifications": Hosted(notifications.open_service, NotificationsSettings.from_environment),
 }
 

@@ -129,6 +129,16 @@ class Posting:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Credits that were charged for good; the amount is positive."""
+
+    hold_id: str
+    org_id: uuid.UUID
+    amount_credits: int
+    captured_at: datetime
+
+
 def sign_up_grant(org_id: uuid.UUID, public_org_id: str, amount_credits: int) -> GrantRequest:
     """The promotion that a new organization gets once.
 

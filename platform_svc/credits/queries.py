@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from meshkit.clock import Ambient
 from meshkit.errors import InvalidPageToken
 from meshkit.pages import decode_page_token, encode_page_token
-from platform_svc.credits.ledger import Balance, BurnPosition, Grant, Posting
+from platform_svc.credits.ledger import Balance, BurnPosition, Capture, Grant, Posting
 from platform_svc.credits.store import CreditStore
 
 PAGE_SIZE_DEFAULT = 50
+CAPTURES_PER_MESSAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class CreditQueries:
         page = postings[:count]
         more = len(postings) > count
         return LedgerPage(page, encode_page_token(["ledger", page[-1].seq]) if more else "")
+
+    async def captures(self, since: datetime) -> AsyncIterator[Sequence[Capture]]:
+        """Give every organization's captures since then, oldest first, up to 1,000 at a time."""
+        async with self.sessions() as session:
+            store = CreditStore(session)
+            async for chunk in store.captures(since, count=CAPTURES_PER_MESSAGE):
+                yield chunk
 
     async def grants(
         self, org_id: uuid.UUID, *, page_size: int, page_token: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,6 +75,13 @@ class CreditsServicer(pb_grpc.CreditsServiceServicer):
         )
         return pb.ListGrantsResponse(grants=map(_grant_message, page), next_page_token=token)
 
+    async def StreamCaptures(
+        self, request: pb.StreamCapturesRequest, context: Context
+    ) -> AsyncIterator[pb.Captures]:
+        """Give every capture since a moment."""
+        async for captures in self._queries.captures(request.since.ToDatetime(UTC)):
+            yield pb.Captures(captures=[_capture_message(one) for one in captures])
+
 
 def _org_id(text: str) -> uuid.UUID:
     return parse_id("org", text, field="org_id")
@@ -137,6 +145,15 @@ def _entry_message(posting: ledger.Posting) -> pb.LedgerEntry:
         reference=reference,
         note=posting.note,
         created_at=_timestamp(posting.created_at),
+    )
+
+
+def _capture_message(capture: ledger.Capture) -> pb.Capture:
+    return pb.Capture(
+        hold_id=capture.hold_id,
+        org_id=format_id("org", capture.org_id),
+        amount_credits=capture.amount_credits,
+        captured_at=_timestamp(capture.captured_at),
     )
 
 

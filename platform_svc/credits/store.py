@@ -7,7 +7,7 @@ in autocommit, so that the account's lock is held for the statement and for no r
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from platform_svc.credits.ledger import (
     UNIT,
     Balance,
     BurnPosition,
+    Capture,
     Grant,
     GrantRequest,
     Hold,
@@ -196,6 +197,20 @@ class CreditStore:
         parameters = {"org_id": org_id, "unit": UNIT, "now": now, "count": count}
         rows = await self.session.execute(OPEN_GRANTS, parameters | place._asdict())
         return [_grant(row) for row in rows.mappings()]
+
+    async def captures(self, since: datetime, *, count: int) -> AsyncIterator[Sequence[Capture]]:
+        """Read the captures of every organization since then, oldest first, some at a time."""
+        query = (
+            select(LedgerTxRow, LedgerEntryRow.amount)
+            .join(LedgerEntryRow, LedgerEntryRow.tx_id == LedgerTxRow.id)
+            .where(LedgerTxRow.kind == PostingKind.CAPTURE, LedgerTxRow.unit == UNIT)
+            .where(LedgerTxRow.at >= since, LedgerEntryRow.n == 1)
+            .order_by(LedgerTxRow.at, LedgerTxRow.id)
+            .execution_options(yield_per=count)
+        )
+        rows = await self.session.stream(query)
+        async for chunk in rows.partitions(count):
+            yield [Capture(row.reference, row.org_id, -amount, row.at) for row, amount in chunk]
 
     async def _call(self, statement: Any, parameters: Mapping[str, Any]) -> RowMapping:
         await self._autocommit()

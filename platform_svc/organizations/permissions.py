@@ -16,12 +16,14 @@ VIEWER: Final = frozenset(
         "assets.read",
         "runs.read",
         "billing.read",
+        "events.write",
     }
 )
 MEMBER: Final = VIEWER | {
     "assets.write",
     "runs.write",
     "posts.write",
+    "events.read",
     "api_keys.read",
     "api_keys.write",
 }

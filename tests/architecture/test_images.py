@@ -23,7 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = ("meshkit", "platform_svc", "business_svc", "inference", "gateway", "deploy")
 # By the extra that an image installs: what it starts, and what that loads by name.
 STARTS = {
-    "platform": ("platform_svc.__main__",),
+    "platform": ("platform_svc.__main__", "platform_svc.etl.__main__"),
     "business": ("business_svc.__main__",),
     "inference": ("inference.__main__",),
     "region": ("inference.regions", "inference.pipelines", "inference.mljobs"),

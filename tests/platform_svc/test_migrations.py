@@ -21,6 +21,10 @@ from platform_svc.billing import tables as billing_tables
 from platform_svc.billing import wiring as billing
 from platform_svc.credits import tables as credits_tables
 from platform_svc.credits import wiring as credits_wiring
+from platform_svc.etl import tables as etl_tables
+from platform_svc.etl import wiring as etl
+from platform_svc.events import tables as events_tables
+from platform_svc.events import wiring as events
 from platform_svc.identity import tables as identity_tables
 from platform_svc.identity import wiring as identity
 from platform_svc.notifications import tables as notifications_tables
@@ -34,6 +38,8 @@ SERVICES = {
     "billing": (billing_tables, billing),
     "audit": (audit_tables, audit),
     "credits": (credits_tables, credits_wiring),
+    "etl": (etl_tables, etl),
+    "events": (events_tables, events),
     "identity": (identity_tables, identity),
     "notifications": (notifications_tables, notifications),
     "organizations": (organizations_tables, organizations),

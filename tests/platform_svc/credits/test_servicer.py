@@ -275,3 +275,30 @@ async def test_a_team_gets_no_sign_up_grant(commands, user) -> None:
     event = Event(UUID(int=1), ORGANIZATION_CREATED, created.SerializeToString(), delivery=1)
     await SignUpGrants(commands, amount_credits=500).handle(event)
     assert (await user.GetBalance(BALANCE)).total == 0
+
+
+async def test_captures_of_all_organizations_are_given_to_the_platform(
+    platform, business, clock
+) -> None:
+    for number, org in enumerate((ORG_ID, OTHER_ORG_ID)):
+        await platform.GrantCredits(grant(org_id=org, idempotency_key=f"grant {number}"))
+        await business.HoldCredits(hold(hold_id=f"run_{number}", org_id=org))
+        await business.CaptureHold(
+            pb.CaptureHoldRequest(hold_id=f"run_{number}", amount_credits=10 + number)
+        )
+        clock.advance(seconds=60)
+    since = pb.StreamCapturesRequest()
+    since.since.FromDatetime(clock.now() - timedelta(seconds=60))
+    everything = pb.StreamCapturesRequest(since={"seconds": 0})
+    found = {}
+    for request in (since, everything):
+        found[request.since.seconds] = [
+            (one.hold_id, one.org_id, one.amount_credits)
+            async for message in platform.StreamCaptures(request)
+            for one in message.captures
+        ]
+    assert found[0] == [("run_0", ORG_ID, 10), ("run_1", OTHER_ORG_ID, 11)]
+    assert found[since.since.seconds] == found[0][1:]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        [message async for message in business.StreamCaptures(everything)]
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED

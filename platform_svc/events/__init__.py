@@ -1,0 +1,1 @@
+"""Events of the frontends: taken in, checked against schemas, and published."""
