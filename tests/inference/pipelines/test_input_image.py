@@ -61,7 +61,7 @@ def test_whatever_picture_may_be_uploaded_can_be_an_input(content_type):
     image = decode_image(encoded(Image.new("RGB", (640, 480), "red"), name), 64, 64)
     red, green, blue = image.getpixel((32, 32))
     assert (red > 240, green < 15, blue < 15) == (True, True, True)
-    assert (BYTES_MAX, PIXELS_MAX) == (SIZE_BYTES_MAX[content_type], UPLOAD_PIXELS_MAX)
+    assert (SIZE_BYTES_MAX[content_type], UPLOAD_PIXELS_MAX) == (BYTES_MAX, PIXELS_MAX)
 
 
 def test_the_largest_upload_can_be_an_input():
