@@ -80,7 +80,7 @@ def test_status_gives_every_process_with_port_version_and_health(mesh: Mesh) -> 
 def test_status_is_a_table_for_people(mesh: Mesh) -> None:
     answer = mesh.reelmesh("status")
 
-    assert "12 of 12 processes ready" in answer.stdout
+    assert "13 of 13 processes ready" in answer.stdout
     assert mesh.gateway_url in answer.stdout
 
 

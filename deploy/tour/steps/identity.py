@@ -23,9 +23,9 @@ async def run(guide: Guide) -> None:
         guide.say(f"{ada.email} is verified by the mailed code")
         sessions = (await ada.call("GET", "/v1/me/sessions"))["sessions"]
         guide.say(f"{len(sessions)} session, from {sessions[0]['user_agent']}")
-        await _steal(guide, ada)
         export = await ada.call("POST", "/v1/me/export", {})
         guide.say(f"the account is exported as {', '.join(sorted(export))}")
+        await _steal(guide, ada)
 
 
 async def _steal(guide: Guide, ada: ReelmeshClient) -> None:
