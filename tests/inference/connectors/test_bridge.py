@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -283,6 +283,6 @@ async def test_rubbish_is_thrown_away_and_the_rest_goes_on(road: Road) -> None:
 async def test_a_call_that_must_not_be_made_is_malformed(
     road: Road, changes: dict[str, Any]
 ) -> None:
-    call = road.call(LEASE_METHOD, offer_message(offer()), **changes)
+    call = replace(road.call(LEASE_METHOD, offer_message(offer())), **changes)
     with pytest.raises(MalformedCall):
         QueuedCall.decode(call.encode())

@@ -9,6 +9,7 @@ from inference.connectors.protocol import ReplicaReport
 from inference.jobs.region_store import RegionState
 from inference.scheduler.planner import PlannerSettings
 from inference.testing import REGION, Bench
+from meshkit.testing.identity import USER
 
 
 def report(region: str = REGION, running: int = 0, maximum: int = 4) -> ReplicaReport:
@@ -46,7 +47,7 @@ async def test_leases_count_where_they_are(jobs: Bench) -> None:
     await jobs.run("UPDATE jobs.lease SET started_at = clock_timestamp()")
     answer = await jobs.part.replicas.report(report(running=1))
     assert answer.reason.startswith("0 wait, 1 run")
-    await jobs.part.regions.set_state(REGION, RegionState.CORDONED, note="", changed_by="x")
+    await jobs.part.regions.set_state(REGION, RegionState.CORDONED, USER, note="")
     answer = await jobs.part.replicas.report(report(running=1))
     assert (answer.replicas, "the region is closed" in answer.reason) == (1, True)
     assert lease.key.fence == 1
