@@ -47,7 +47,7 @@ down: setup ## Stop the platform; its data stays
 	@$(BIN)/reelmesh down
 
 test: setup ## Run every test
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(TESTS)
+	@$(BIN)/python -m pytest $(TESTS)
 
 check: setup ## Format, lint, types, imports, protos, generated configuration, workflows
 	@$(BIN)/python -m deploy.checks
