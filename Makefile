@@ -47,7 +47,7 @@ down: setup ## Stop the platform; its data stays
 	@$(BIN)/reelmesh down
 
 test: setup ## Run every test
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m $(if $(TESTS),pytest $(TESTS),deploy.suite)
 
 check: setup ## Format, lint, types, imports, protos, generated configuration, workflows
 	@$(BIN)/python -m deploy.checks
