@@ -37,9 +37,11 @@ def upgrade() -> None:
     create_outbox_v1(op, SCHEMA)
     _create_people()
     _create_posts()
+    _create_lineage()
     _create_reactions()
     _create_feeds()
     _create_moderation()
+    _create_case_events()
 
 
 def downgrade() -> None:
@@ -174,6 +176,9 @@ def _create_posts() -> None:
         schema=SCHEMA,
         postgresql_where=sa.text("state <> 'deleted'"),
     )
+
+
+def _create_lineage() -> None:
     op.create_table(
         "lineage",
         sa.Column("child_id", sa.Uuid(), nullable=False),
@@ -347,6 +352,9 @@ def _create_moderation() -> None:
     op.create_index(
         "ix_report_reporter_id", "report", ["reporter_id", "created_at", "id"], schema=SCHEMA
     )
+
+
+def _create_case_events() -> None:
     op.create_table(
         "case_event",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
