@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.audit.v1.audit_events_pb2 import ChangeRecorded
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +18,7 @@ from meshkit.clock import Ambient
 from meshkit.context import ServicePrincipal, UserPrincipal, find_current
 from meshkit.ids import format_id
 from meshkit.outbox import add_event
+from meshkit.timestamps import timestamp
 
 CHANGE_RECORDED: Final = "reelmesh.platform.audit.change_recorded"
 
@@ -41,8 +41,7 @@ class Change:
 async def record(session: AsyncSession, change: Change, ambient: Ambient) -> None:
     """Write the entry in the caller's transaction; who calls is taken from the current call."""
     now = ambient.now()
-    occurred_at = Timestamp()
-    occurred_at.FromDatetime(now)
+    occurred_at = timestamp(now)
     message = ChangeRecorded(
         org_id=format_id("org", change.org_id),
         action=change.action,

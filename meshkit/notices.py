@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.notifications.v1.notifications_events_pb2 import NoticeRaised
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from meshkit.clock import Ambient
 from meshkit.ids import format_id
 from meshkit.outbox import add_event
+from meshkit.timestamps import timestamp
 
 NOTICE_RAISED: Final = "reelmesh.platform.notifications.notice_raised"
 # The specification of webhooks asks for payloads below 20 kB.
@@ -42,8 +42,7 @@ async def raise_notice(session: AsyncSession, notice: Notice, ambient: Ambient) 
     now = ambient.now()
     data_json = json.dumps(dict(notice.data), separators=(",", ":"), ensure_ascii=False)
     assert len(data_json.encode()) <= DATA_BYTES_MAX, "tell ids, not contents"
-    occurred_at = Timestamp()
-    occurred_at.FromDatetime(now)
+    occurred_at = timestamp(now)
     message = NoticeRaised(
         type=notice.type,
         org_id=format_id("org", notice.org_id),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.business.social.v1 import social_events_pb2 as events
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +15,7 @@ from business_svc.social.post import Post
 from meshkit.clock import Ambient
 from meshkit.ids import format_id
 from meshkit.outbox import add_event
+from meshkit.timestamps import timestamp
 
 PREFIX: Final = "reelmesh.business.social."
 POST_PUBLISHED: Final = f"{PREFIX}post_published"
@@ -37,8 +37,7 @@ class Announcements:
 
     async def published(self, post: Post, parents: Iterable[uuid.UUID]) -> None:
         """Tell of a new post."""
-        created_at = Timestamp()
-        created_at.FromDatetime(post.created_at)
+        created_at = timestamp(post.created_at)
         message = events.PostPublished(
             post_id=format_id("pst", post.id),
             author_user_id=format_id("usr", post.author_id),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.business.social.v1 import moderation_service_pb2 as moderation_pb
 from reelmesh.business.social.v1 import post_pb2, posts_service_pb2, profile_pb2
 from reelmesh.business.social.v1 import reactions_service_pb2 as reactions_pb
@@ -13,6 +10,7 @@ from business_svc.social.moderation import Case, CaseEvent, CaseState, Report, S
 from business_svc.social.post import Ancestor, Comment, MediaKind, PostView
 from business_svc.social.profile import Author, ProfileView
 from meshkit.ids import format_id
+from meshkit.timestamps import timestamp
 
 PREFIX_OF_MEDIA = {MediaKind.ASSET: "ast"}
 PREFIX_OF_SUBJECT = {
@@ -129,13 +127,6 @@ def case_message(case: Case) -> moderation_pb.Case:
         reports=map(report_message, case.reports),
         events=map(_event, case.events),
     )
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Return a time as a message."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
 
 
 def _media(view: PostView) -> post_pb2.Media:

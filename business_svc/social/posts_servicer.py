@@ -12,18 +12,14 @@ from reelmesh.business.social.v1 import posts_service_pb2 as pb
 from reelmesh.business.social.v1 import posts_service_pb2_grpc as pb_grpc
 
 from business_svc.social.callers import asked, plain, user_call, user_id, viewer_id
-from business_svc.social.messages import (
-    PREFIX_OF_MEDIA,
-    ancestor_message,
-    post_message,
-    timestamp,
-)
+from business_svc.social.messages import PREFIX_OF_MEDIA, ancestor_message, post_message
 from business_svc.social.post import Draft, MediaKind, MediaReference, PostChange, Visibility
 from business_svc.social.post_commands import PostCommands
 from business_svc.social.post_queries import PostQueries
 from business_svc.social.remix_commands import RemixCommands, Remixer
 from meshkit.context import current_user
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

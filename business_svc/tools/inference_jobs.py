@@ -15,8 +15,8 @@ from reelmesh.inference.jobs.v1 import jobs_service_pb2_grpc as pb_grpc
 
 from business_svc.tools.remote import Refused, answers_of
 from business_svc.tools.runs import Failure, Job, Output, Progress, Run, State
-from business_svc.tools.structs import struct_of
 from meshkit.ids import format_id, parse_id
+from meshkit.structs import struct_of
 from meshkit.stubs import MeshChannel
 
 IMAGE_KEY_INPUT = "image_key"

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.business.tools.v1 import tools_events_pb2 as events
 from reelmesh.business.tools.v1 import tools_service_pb2 as pb
 
 from business_svc.tools.catalog import Tool
 from business_svc.tools.runs import Run, State, asset_ids
-from business_svc.tools.structs import struct_of
 from meshkit.ids import format_id
 from meshkit.notices import Notice
+from meshkit.structs import struct_of
+from meshkit.timestamps import timestamp
 
 MILLISECONDS_PER_SECOND = 1000
 INT32_MAX = 2**31 - 1
@@ -58,15 +57,15 @@ def run_message(run: Run, urls: Mapping[str, str]) -> pb.Run:
         region=run.progress.region,
         attempt=run.progress.attempt,
         timings=_timings(run),
-        created_at=_timestamp(run.created_at),
+        created_at=timestamp(run.created_at),
         band=run.spec.band,
     )
     if run.settled and run.failure is not None:
         message.error.CopyFrom(pb.RunError(reason=run.failure.reason, message=run.failure.message))
     if run.progress.started_at is not None:
-        message.started_at.CopyFrom(_timestamp(run.progress.started_at))
+        message.started_at.CopyFrom(timestamp(run.progress.started_at))
     if run.finished_at is not None:
-        message.finished_at.CopyFrom(_timestamp(run.finished_at))
+        message.finished_at.CopyFrom(timestamp(run.finished_at))
     return message
 
 
@@ -83,7 +82,7 @@ def run_finished(run: Run) -> events.RunFinished:
         credits_charged=run.charged_credits,
         asset_ids=[_asset_name(asset) for asset in asset_ids(run)],
         error_reason=run.failure.reason if run.failure is not None else "",
-        finished_at=_timestamp(run.finished_at),
+        finished_at=timestamp(run.finished_at),
     )
 
 
@@ -148,9 +147,3 @@ def _timings(run: Run) -> pb.RunTimings:
 
 def _asset_name(asset: uuid.UUID) -> str:
     return format_id("ast", asset)
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

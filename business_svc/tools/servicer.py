@@ -22,12 +22,12 @@ from business_svc.tools.messages import run_message, tool_message
 from business_svc.tools.queries import RunQueries
 from business_svc.tools.runs import Run
 from business_svc.tools.store import Position
-from business_svc.tools.structs import UnacceptableStruct, plain
 from business_svc.tools.watching import RunWatcher
 from meshkit.context import current, current_user
 from meshkit.errors import InvalidPageToken, InvalidRequest
 from meshkit.ids import parse_id
 from meshkit.pages import decode_page_token, encode_page_token
+from meshkit.structs import UnacceptableStruct, plain
 
 PAGE_SIZE_DEFAULT = 50
 COUNT_DEFAULT = 1

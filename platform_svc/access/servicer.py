@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.access.v1 import access_service_pb2 as pb
 from reelmesh.platform.access.v1 import access_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current, current_user
 from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.access.commands import AccessCommands
 from platform_svc.access.key import GOOD_FOR_DAYS, ApiKey, Wanted
 from platform_svc.access.queries import AccessQueries
@@ -83,16 +83,8 @@ def _key_message(key: ApiKey) -> pb.ApiKey:
         prefix=key.prefix,
         scopes=key.scopes,
         created_by=format_id("usr", key.created_by),
-        created_at=_time(key.created_at),
-        expires_at=_time(key.expires_at),
-        last_used_at=_time(key.last_used_at),
-        revoked_at=_time(key.revoked_at),
+        created_at=timestamp(key.created_at),
+        expires_at=timestamp(key.expires_at),
+        last_used_at=timestamp(key.last_used_at),
+        revoked_at=timestamp(key.revoked_at),
     )
-
-
-def _time(when: datetime | None) -> Timestamp | None:
-    if when is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(when)
-    return message

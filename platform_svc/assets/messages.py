@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
 from reelmesh.platform.assets.v1 import share_links_service_pb2 as links_pb
 from reelmesh.platform.assets.v1 import storage_service_pb2 as storage_pb
 
 from meshkit.ids import format_id
 from meshkit.object_store import PresignedPut
+from meshkit.timestamps import timestamp
 from platform_svc.assets.asset import Asset
 from platform_svc.assets.commands import Upload
 from platform_svc.assets.orphan import Orphan
@@ -149,10 +149,3 @@ def report_message(report: Report) -> storage_pb.ReconcileStorageResponse:
         assets_found_count=report.assets_found,
         removal_withheld=report.is_withheld,
     )
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Give a time as a message."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.assets.v1 import publications_service_pb2 as pb
 from reelmesh.platform.assets.v1 import publications_service_pb2_grpc as pb_grpc
 
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.assets.publications import Copy, Publications
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,8 +40,7 @@ class PublicationsServicer(pb_grpc.PublicationsServiceServicer):
     ) -> pb.PresignPictureResponse:
         """Sign a GET of a ready asset."""
         download = await self.publications.show(*_asset(request))
-        expires_at = Timestamp()
-        expires_at.FromDatetime(download.expires_at)
+        expires_at = timestamp(download.expires_at)
         return pb.PresignPictureResponse(url=download.url, expires_at=expires_at)
 
     async def CopyAsset(

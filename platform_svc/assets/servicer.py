@@ -9,10 +9,11 @@ from meshkit.context import current, current_user
 from meshkit.errors import InvalidRequest
 from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.assets.asset import RESULT_KEY, Contents
 from platform_svc.assets.commands import AssetCommands
 from platform_svc.assets.import_commands import Import, ImportCommands
-from platform_svc.assets.messages import asset_message, create_response, timestamp
+from platform_svc.assets.messages import asset_message, create_response
 from platform_svc.assets.parsing import Context, asset_id_of, org_id_of, redirect
 from platform_svc.assets.queries import AssetQueries
 from platform_svc.assets.trash_commands import TrashCommands

@@ -12,7 +12,8 @@ from reelmesh.platform.assets.v1 import share_links_service_pb2_grpc as pb_grpc
 from meshkit.context import current, current_user
 from meshkit.idempotency import Call
 from meshkit.ids import parse_id
-from platform_svc.assets.messages import link_message, shared_message, timestamp
+from meshkit.timestamps import timestamp
+from platform_svc.assets.messages import link_message, shared_message
 from platform_svc.assets.parsing import Context, asset_id_of, redirect
 from platform_svc.assets.queries import AssetQueries
 from platform_svc.assets.share import (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.audit.v1 import audit_service_pb2 as pb
 from reelmesh.platform.audit.v1.audit_events_pb2 import ChangeRecorded
 
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.audit.entry import Entry, Link, Verdict
 from platform_svc.audit.errors import InvalidTime
 from platform_svc.audit.store import Filter
@@ -46,8 +46,8 @@ def entry_message(link: Link) -> pb.AuditEntry:
         details=dict(entry.details),
         request_id=entry.request_id,
         network=entry.network,
-        occurred_at=_timestamp(entry.occurred_at),
-        recorded_at=_timestamp(link.recorded_at),
+        occurred_at=timestamp(entry.occurred_at),
+        recorded_at=timestamp(link.recorded_at),
         previous_hash=link.previous_hash.hex(),
         hash=link.hash.hex(),
     )
@@ -90,9 +90,3 @@ def _time(text: str, field: str) -> datetime | None:
     if moment.tzinfo is None:
         raise InvalidTime(field)
     return moment
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

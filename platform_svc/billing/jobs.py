@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self, cast
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.credits.v1 import credits_service_pb2 as credits_pb
 from reelmesh.platform.credits.v1.credits_service_pb2_grpc import CreditsServiceStub
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -20,6 +19,7 @@ from meshkit.errors import ServiceError
 from meshkit.ids import format_id
 from meshkit.stubs import MeshChannel, remote_reason
 from meshkit.tasks import attempt, periodic
+from meshkit.timestamps import timestamp
 from platform_svc.billing.books import SUBSCRIPTION_KIND
 from platform_svc.billing.commands import SubscriptionCommands
 from platform_svc.billing.event_store import EventStore, ProviderEvent
@@ -199,8 +199,7 @@ async def _whenever(woken: asyncio.Event, work: Callable[[], Awaitable[int]]) ->
 
 def _grant(due: DueOrder) -> credits_pb.GrantCreditsRequest:
     order = due.order
-    expires_at = Timestamp()
-    expires_at.FromDatetime(order.expires_at)
+    expires_at = timestamp(order.expires_at)
     return credits_pb.GrantCreditsRequest(
         org_id=format_id("org", order.org_id),
         amount_credits=order.amount_credits,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.billing.v1 import billing_service_pb2 as pb
 from reelmesh.platform.billing.v1 import invoices_service_pb2 as invoices_pb
 
 from meshkit.ids import format_id
+from meshkit.timestamps import timestamp
 from platform_svc.billing.catalogue import FREE, Entitlements, Plan
 from platform_svc.billing.invoice import Invoice, Reason
 from platform_svc.billing.queries import View
@@ -88,13 +86,6 @@ def invoice_message(invoice: Invoice) -> invoices_pb.Invoice:
         message.due_at.CopyFrom(timestamp(invoice.due_at))
     if invoice.paid_at is not None:
         message.paid_at.CopyFrom(timestamp(invoice.paid_at))
-    return message
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Return a time as a message."""
-    message = Timestamp()
-    message.FromDatetime(moment)
     return message
 
 

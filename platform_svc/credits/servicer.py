@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.credits.v1 import credits_service_pb2 as pb
 from reelmesh.platform.credits.v1 import credits_service_pb2_grpc as pb_grpc
 
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.credits import ledger
 from platform_svc.credits.commands import CreditCommands
 from platform_svc.credits.queries import CreditQueries
@@ -115,8 +115,8 @@ def _grant_message(grant: ledger.Grant) -> pb.Grant:
         amount_credits=grant.amount_credits,
         remaining_credits=grant.remaining_credits,
         kind=grant.kind,
-        expires_at=_timestamp(grant.expires_at) if grant.expires_at else None,
-        created_at=_timestamp(grant.created_at),
+        expires_at=timestamp(grant.expires_at) if grant.expires_at else None,
+        created_at=timestamp(grant.created_at),
         held_credits=grant.held_credits,
         priority=grant.priority,
         note=grant.note,
@@ -130,7 +130,7 @@ def _hold_message(hold: ledger.Hold) -> pb.Hold:
         amount_credits=hold.amount_credits,
         captured_credits=hold.captured_credits,
         state=hold.state.value,
-        expires_at=_timestamp(hold.expires_at),
+        expires_at=timestamp(hold.expires_at),
     )
 
 
@@ -144,7 +144,7 @@ def _entry_message(posting: ledger.Posting) -> pb.LedgerEntry:
         amount_credits=posting.amount_credits,
         reference=reference,
         note=posting.note,
-        created_at=_timestamp(posting.created_at),
+        created_at=timestamp(posting.created_at),
     )
 
 
@@ -153,11 +153,5 @@ def _capture_message(capture: ledger.Capture) -> pb.Capture:
         hold_id=capture.hold_id,
         org_id=format_id("org", capture.org_id),
         amount_credits=capture.amount_credits,
-        captured_at=_timestamp(capture.captured_at),
+        captured_at=timestamp(capture.captured_at),
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import grpc
-from google.protobuf.struct_pb2 import Struct
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.etl.v1 import etl_service_pb2 as pb
 from reelmesh.platform.etl.v1 import etl_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current_user
 from meshkit.ids import format_id, parse_id
+from meshkit.structs import struct_of
+from meshkit.timestamps import timestamp
 from platform_svc.etl.commands import EtlCommands
 from platform_svc.etl.queries import EtlQueries
 from platform_svc.etl.run import REPORT, Run
@@ -52,8 +50,8 @@ class EtlServicer(pb_grpc.EtlServiceServicer):
         return pb.Mart(
             mart=request.mart,
             etl_run_id=format_id("etl", found.run_id),
-            made_at=_timestamp(found.made_at),
-            rows=map(_struct, found.content["rows"]),
+            made_at=timestamp(found.made_at),
+            rows=map(struct_of, found.content["rows"]),
         )
 
     async def GetEtlReport(self, request: pb.GetEtlReportRequest, context: Context) -> pb.EtlReport:
@@ -61,7 +59,7 @@ class EtlServicer(pb_grpc.EtlServiceServicer):
         found = await self._queries.publication(REPORT)
         return pb.EtlReport(
             etl_run_id=format_id("etl", found.run_id),
-            made_at=_timestamp(found.made_at),
+            made_at=timestamp(found.made_at),
             html=found.content["html"],
         )
 
@@ -71,25 +69,13 @@ def _run_message(run: Run) -> pb.EtlRun:
         etl_run_id=format_id("etl", run.id),
         state=run.state.value,
         asked_by=run.asked_by,
-        asked_at=_timestamp(run.asked_at),
-        started_at=_timestamp(run.started_at) if run.started_at else None,
-        finished_at=_timestamp(run.finished_at) if run.finished_at else None,
+        asked_at=timestamp(run.asked_at),
+        started_at=timestamp(run.started_at) if run.started_at else None,
+        finished_at=timestamp(run.finished_at) if run.finished_at else None,
         failure=run.failure,
-        counts=_struct(run.outcome.counts),
+        counts=struct_of(run.outcome.counts),
         offenders=[
             pb.Offenders(check=check, offenders=ids)
             for check, ids in sorted(run.outcome.offenders.items())
         ],
     )
-
-
-def _struct(document: Mapping[str, Any]) -> Struct:
-    struct = Struct()
-    struct.update(document)
-    return struct
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.events.v1 import events_events_pb2 as events_pb
 from reelmesh.platform.events.v1 import events_service_pb2 as pb
@@ -15,6 +13,8 @@ from reelmesh.platform.events.v1 import events_service_pb2 as pb
 from meshkit.context import UserPrincipal
 from meshkit.errors import InvalidRequest
 from meshkit.ids import format_id
+from meshkit.structs import struct_of
+from meshkit.timestamps import timestamp
 from platform_svc.events.catalogue import EventSchema
 from platform_svc.events.collection import Accepted, Batch, ClientEvent, Failed, Receipt
 
@@ -45,9 +45,9 @@ def publication(
                 user_id=format_id("usr", batch.user_id),
                 name=event.name,
                 schema_version=event.schema_version,
-                occurred_at=_timestamp(event.occurred_at),
-                received_at=_timestamp(now),
-                properties=_struct(event.properties),
+                occurred_at=timestamp(event.occurred_at),
+                received_at=timestamp(now),
+                properties=struct_of(event.properties),
             )
             for event in taken
         ]
@@ -77,7 +77,7 @@ def schema_message(schema: EventSchema) -> pb.EventSchema:
         name=schema.name,
         version=schema.version,
         description=schema.description,
-        properties=_struct(schema.properties),
+        properties=struct_of(schema.properties),
     )
 
 
@@ -90,8 +90,8 @@ def failed_message(failed: Failed) -> pb.FailedEvent:
         name=failed.name,
         reason=failed.reason,
         message=failed.message,
-        properties=_struct(failed.properties),
-        received_at=_timestamp(failed.received_at),
+        properties=struct_of(failed.properties),
+        received_at=timestamp(failed.received_at),
     )
 
 
@@ -115,15 +115,3 @@ def _moment(message: Timestamp) -> datetime:
         return message.ToDatetime(UTC)
     except (ValueError, OverflowError) as error:
         raise InvalidRequest("times must be within the years 1 to 9999") from error
-
-
-def _struct(document: Mapping[str, Any]) -> Struct:
-    struct = Struct()
-    struct.update(document)
-    return struct
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

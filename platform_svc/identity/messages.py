@@ -12,6 +12,7 @@ from reelmesh.platform.identity.v1 import identity_service_pb2 as pb
 
 from meshkit.ids import format_id
 from meshkit.networks import client_network
+from meshkit.timestamps import timestamp
 from platform_svc.identity.account_queries import Export
 from platform_svc.identity.accounts import User
 from platform_svc.identity.commands import Challenge
@@ -90,13 +91,6 @@ def export_message(export: Export) -> account_pb.AccountExport:
         recovery_codes_left=export.recovery_codes_left,
         exported_at=timestamp(export.exported_at),
     )
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """Show a moment."""
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message
 
 
 def _optional(moment: datetime | None) -> Timestamp | None:

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.notifications.v1 import notifications_service_pb2 as pb
 from reelmesh.platform.notifications.v1.notifications_service_pb2_grpc import (
     NotificationsServiceStub,
 )
 
 from meshkit.stubs import MeshChannel, remote_reason
+from meshkit.timestamps import timestamp
 
 if TYPE_CHECKING:  # The stub files know this type, the generated modules do not.
     from reelmesh.platform.notifications.v1.notifications_service_pb2_grpc import (
@@ -67,8 +67,7 @@ class RemotePostOffice:
             parameters=dict(mail.parameters),
         )
         if mail.expires_at is not None:
-            expires_at = Timestamp()
-            expires_at.FromDatetime(mail.expires_at)
+            expires_at = timestamp(mail.expires_at)
             request.expires_at.CopyFrom(expires_at)
         try:
             await self.notifications.QueueMail(request, timeout=CALL_SECONDS_MAX)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.notifications.v1 import inbox_service_pb2 as pb
 from reelmesh.platform.notifications.v1 import inbox_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current_user
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.notifications.inbox import Notification
 from platform_svc.notifications.inbox_commands import InboxCommands
 
@@ -73,14 +72,6 @@ def _message(notification: Notification) -> pb.Notification:
         org_id=format_id("org", notification.org_id),
         subject_id=notification.subject_id,
         title=notification.title,
-        occurred_at=_timestamp(notification.occurred_at),
-        read_at=_timestamp(notification.read_at),
+        occurred_at=timestamp(notification.occurred_at),
+        read_at=timestamp(notification.read_at),
     )
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

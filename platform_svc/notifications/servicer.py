@@ -6,11 +6,11 @@ from datetime import UTC
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.notifications.v1 import notifications_service_pb2 as pb
 from reelmesh.platform.notifications.v1 import notifications_service_pb2_grpc as pb_grpc
 
 from meshkit.ids import format_id
+from meshkit.timestamps import timestamp
 from platform_svc.notifications.commands import MailCommands
 from platform_svc.notifications.mail import Mail, MailOrder
 
@@ -37,8 +37,7 @@ class NotificationsServicer(pb_grpc.NotificationsServiceServicer):
 
 
 def _mail_message(mail: Mail) -> pb.Mail:
-    created_at = Timestamp()
-    created_at.FromDatetime(mail.created_at)
+    created_at = timestamp(mail.created_at)
     return pb.Mail(
         mail_id=format_id("mail", mail.id), state=mail.state.value, created_at=created_at
     )

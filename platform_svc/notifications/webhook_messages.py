@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.notifications.v1 import webhooks_service_pb2 as pb
 
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.notifications.delivery_commands import Place
 from platform_svc.notifications.endpoint_commands import Changes
 from platform_svc.notifications.webhooks import Attempt, Delivery, DeliveryState, Endpoint
@@ -23,10 +22,10 @@ def endpoint_message(endpoint: Endpoint) -> pb.WebhookEndpoint:
         event_types=endpoint.event_types,
         enabled=endpoint.disabled is None,
         disabled_reason="" if endpoint.disabled is None else endpoint.disabled.value,
-        failing_since=_timestamp(endpoint.failing_since),
+        failing_since=timestamp(endpoint.failing_since),
         created_by=format_id("usr", endpoint.created_by),
-        created_at=_timestamp(endpoint.created_at),
-        former_secret_expires_at=_timestamp(endpoint.former_secret_until),
+        created_at=timestamp(endpoint.created_at),
+        former_secret_expires_at=timestamp(endpoint.former_secret_until),
     )
 
 
@@ -44,9 +43,9 @@ def delivery_message(delivery: Delivery) -> pb.WebhookDelivery:
         type=delivery.type,
         state=delivery.state.value,
         attempts=delivery.attempts,
-        created_at=_timestamp(delivery.created_at),
-        next_attempt_at=_timestamp(delivery.next_attempt_at if pending else None),
-        finished_at=_timestamp(delivery.finished_at),
+        created_at=timestamp(delivery.created_at),
+        next_attempt_at=timestamp(delivery.next_attempt_at if pending else None),
+        finished_at=timestamp(delivery.finished_at),
         is_replay=delivery.is_replay,
     )
 
@@ -86,17 +85,9 @@ def place_of(
 def _attempt_message(attempt: Attempt) -> pb.WebhookAttempt:
     return pb.WebhookAttempt(
         number=attempt.number,
-        started_at=_timestamp(attempt.started_at),
+        started_at=timestamp(attempt.started_at),
         duration_ms=attempt.duration_ms,
         status=attempt.answer.status,
         failure=attempt.answer.failure,
         response=attempt.answer.response,
     )
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.organizations.v1 import invitations_service_pb2 as pb
 from reelmesh.platform.organizations.v1 import invitations_service_pb2_grpc as pb_grpc
 
@@ -15,6 +14,7 @@ from meshkit.clock import Ambient
 from meshkit.context import current, current_user
 from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.organizations.invitation import Invitation
 from platform_svc.organizations.invitation_commands import InvitationCommands
 from platform_svc.organizations.member_queries import MemberQueries
@@ -105,9 +105,8 @@ def _call(method: str, request: Message) -> Call[pb.Invitation]:
 
 
 def _invitation_message(ambient: Ambient, invitation: Invitation) -> pb.Invitation:
-    created_at, expires_at = Timestamp(), Timestamp()
-    created_at.FromDatetime(invitation.created_at)
-    expires_at.FromDatetime(invitation.expires_at)
+    created_at = timestamp(invitation.created_at)
+    expires_at = timestamp(invitation.expires_at)
     return pb.Invitation(
         invitation_id=format_id("inv", invitation.id),
         org_id=format_id("org", invitation.org_id),

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.identity.v1 import identity_events_pb2 as events
 from reelmesh.platform.notifications.v1 import notifications_service_pb2 as mail_pb
 from reelmesh.platform.notifications.v1.notifications_service_pb2_grpc import (
@@ -19,6 +18,7 @@ from reelmesh.platform.notifications.v1.notifications_service_pb2_grpc import (
 from meshkit.ids import format_id, parse_id
 from meshkit.inbox import Event
 from meshkit.stubs import MeshChannel, remote_reason
+from meshkit.timestamps import timestamp
 from platform_svc.organizations.commands import OrganizationCommands
 from platform_svc.organizations.invitation import token_hash, tokens_of
 from platform_svc.organizations.invitation_commands import InvitationCommands
@@ -126,8 +126,7 @@ class InvitationMails:
         invitation = mail.invitation
         tokens = tokens_of(self.invitations.peppers, invitation.id, invitation.generation)
         good_for = invitation.expires_at - invitation.mail_asked_at
-        expires_at = Timestamp()
-        expires_at.FromDatetime(invitation.expires_at)
+        expires_at = timestamp(invitation.expires_at)
         return mail_pb.QueueMailRequest(
             idempotency_key=(
                 f"{TEMPLATE}:{format_id('inv', invitation.id)}:{invitation.generation}"

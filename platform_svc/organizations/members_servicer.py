@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.organizations.v1 import members_service_pb2 as pb
 from reelmesh.platform.organizations.v1 import members_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current, current_user
 from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.organizations.member_commands import MemberCommands
 from platform_svc.organizations.member_queries import MemberQueries
 from platform_svc.organizations.membership import Member, Role
@@ -115,8 +115,7 @@ def _permissions(role: Role) -> list[str]:
 
 
 def _member_message(member: Member) -> pb.Member:
-    joined_at = Timestamp()
-    joined_at.FromDatetime(member.joined_at)
+    joined_at = timestamp(member.joined_at)
     return pb.Member(
         user_id=format_id("usr", member.user_id),
         role=member.role.value,

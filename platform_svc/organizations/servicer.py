@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from reelmesh.platform.organizations.v1 import organizations_service_pb2 as pb
 from reelmesh.platform.organizations.v1 import organizations_service_pb2_grpc as pb_grpc
 
 from meshkit.context import current, current_user
 from meshkit.idempotency import Call
 from meshkit.ids import format_id, parse_id
+from meshkit.timestamps import timestamp
 from platform_svc.organizations.commands import OrganizationCommands
 from platform_svc.organizations.membership import Membership, PersonalOrganization
 from platform_svc.organizations.queries import OrganizationQueries
@@ -68,8 +68,7 @@ class OrganizationsServicer(pb_grpc.OrganizationsServiceServicer):
 
 
 def _organization_message(membership: Membership) -> pb.Organization:
-    created_at = Timestamp()
-    created_at.FromDatetime(membership.created_at)
+    created_at = timestamp(membership.created_at)
     return pb.Organization(
         org_id=format_id("org", membership.org_id),
         name=membership.name,

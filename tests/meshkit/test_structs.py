@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from business_svc.tools.structs import SIZE_BYTES_MAX, UnacceptableStruct, plain, struct_of
+from meshkit.structs import SIZE_BYTES_MAX, UnacceptableStruct, plain, struct_of
 
 SCALARS = (
     st.none()
