@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ from bench.checkout import cloned, environment, make_seconds
 from bench.figures import Figure
 from bench.quantiles import quantile
 from deploy.local.layout import Layout
-from deploy.local.processes import MARK_VARIABLE
+from deploy.local.processes import marked
 
 CLONE_SECONDS_MAX = 300.0
 INSTALLED_SECONDS_MAX = 90.0
@@ -63,12 +64,9 @@ def _idle_bytes(layout: Layout) -> list[float]:
 def _proportional_bytes(layout: Layout) -> list[int]:
     """Give each process's share of memory: what several map is divided among them."""
     found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(f"{layout.key}/"):
-                found.append(int(process.memory_full_info().pss))
-        except (psutil.Error, OSError):
-            continue
+    for process in marked(f"{layout.key}/"):
+        with suppress(psutil.Error):
+            found.append(int(process.memory_full_info().pss))
     assert found, "nothing of the platform runs"
     return found
 

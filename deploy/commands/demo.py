@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from deploy.account import new_credentials
 from deploy.client import Document, ReelmeshClient
+from deploy.commands.booting import booted
 from deploy.commands.making import make_pictures
 from deploy.commands.terminal import (
     DataOption,
@@ -21,14 +21,10 @@ from deploy.commands.terminal import (
     explained,
     progress,
     results,
-    running_gateway,
 )
 from deploy.local.failures import LocalFailure
 from deploy.local.interruption import run_until_signal
 from deploy.local.layout import Layout
-from deploy.local.live import display_for
-from deploy.local.mesh import DEFAULT_REGION, LocalMesh
-from deploy.local.status import is_locked
 from deploy.preview import NotAPicture, decode_png, render
 
 TOOL: Final = "text-to-image"
@@ -100,20 +96,10 @@ def demo(data: DataOption = None, *, as_json: JsonOption = False) -> None:
 
 async def _demo(layout: Layout, show: Callable[[Report], None]) -> None:
     began = time.monotonic()
-    async with AsyncExitStack() as stack:
-        if is_locked(layout):
-            progress.print("The platform is already up; it is used and left running.")
-            gateway_url = running_gateway(layout)
-        else:
-            display = display_for(progress)
-            mesh = await stack.enter_async_context(LocalMesh(layout, [DEFAULT_REGION], display))
-            with display:
-                await mesh.start()
-            gateway_url = mesh.status.gateway_url
-            stack.callback(progress.print, "Stopping everything ...")
+    async with booted(layout) as gateway_url:
         startup_seconds = time.monotonic() - began
-        client = await stack.enter_async_context(ReelmeshClient(gateway_url))
-        show(await _main_job(client, layout, startup_seconds))
+        async with ReelmeshClient(gateway_url) as client:
+            show(await _main_job(client, layout, startup_seconds))
 
 
 async def _main_job(client: ReelmeshClient, layout: Layout, startup_seconds: float) -> Report:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack
 from typing import Annotated, Final
 
 import typer
 
+from deploy.commands.booting import booted
 from deploy.commands.terminal import (
     DataOption,
     JsonOption,
     explained,
     progress,
     results,
-    running_gateway,
 )
 from deploy.local.interruption import run_until_signal
 from deploy.local.layout import Layout
-from deploy.local.live import display_for
-from deploy.local.mesh import DEFAULT_REGION, LocalMesh
-from deploy.local.status import is_locked
 from deploy.tour.guide import Guide
 from deploy.tour.stops import Stop, Visit, chosen, visit
 
@@ -53,17 +49,7 @@ def tour(
 
 
 async def _tour(layout: Layout, stops: list[Stop], *, as_json: bool) -> list[Visit]:
-    async with AsyncExitStack() as stack:
-        if is_locked(layout):
-            progress.print("The platform is already up; it is used and left running.")
-            gateway_url = running_gateway(layout)
-        else:
-            display = display_for(progress)
-            mesh = await stack.enter_async_context(LocalMesh(layout, [DEFAULT_REGION], display))
-            with display:
-                await mesh.start()
-            gateway_url = mesh.status.gateway_url
-            stack.callback(progress.print, "Stopping everything ...")
+    async with booted(layout) as gateway_url:
         seen = []
         for number, stop in enumerate(stops, 1):
             with progress.status(f"{number} of {len(stops)}: {stop.title}"):

@@ -140,6 +140,16 @@ def family(identities: Iterable[Identity], mark_prefix: str) -> list[psutil.Proc
     return [process for process in found.values() if _lives(process)]
 
 
+def marked(mark_prefix: str) -> list[psutil.Process]:
+    """Give every living process whose mark begins so, such as `<key of a layout>/`."""
+    found = []
+    for process in psutil.process_iter():
+        mark = _mark(process)
+        if mark is not None and mark.startswith(mark_prefix):
+            found.append(process)
+    return found
+
+
 async def stop_family(
     identities: Iterable[Identity],
     mark_prefix: str,

@@ -41,8 +41,10 @@ class RegionsServicer(pb_grpc.RegionsServiceServicer):
     ) -> pb.ListRegionsResponse:
         """List the regions."""
         del request, context
+        # A region is known before it reports, so whoever has reported is among those read later.
+        reports = await self._replicas.reported()
         regions = {one.name: self._message(one) for one in await self._commands.regions()}
-        for reported in await self._replicas.reported():
+        for reported in reports:
             regions[reported.region].replicas.append(_replicas(reported))
         return pb.ListRegionsResponse(regions=regions.values())
 

@@ -109,6 +109,7 @@ class ReplicaCommands:
 
 async def _keep(session: AsyncSession, model: str, row: Row[Any], target: Target) -> None:
     """Write a target down, and a decision if it is another than before."""
+    TARGET.labels(target.region, model).set(target.replicas)
     if (row.target, row.surplus_since, row.reason) == (
         *(target.replicas, target.surplus_since),
         target.reason,
@@ -120,7 +121,6 @@ async def _keep(session: AsyncSession, model: str, row: Row[Any], target: Target
     )
     if row.target == target.replicas:
         return
-    TARGET.labels(target.region, model).set(target.replicas)
     change = {"before": row.target, "after": target.replicas}
     await session.execute(_DECIDE, values | change)
     await session.execute(_PRUNE)

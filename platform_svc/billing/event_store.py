@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from platform_svc.billing.claiming import claim_due, due_again
 from platform_svc.billing.tables import ProviderEventRow
-
-PAUSE_SECONDS_MAX = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +50,8 @@ class EventStore:
         self, *, now: datetime, lease: timedelta, count: int
     ) -> Sequence[ProviderEvent]:
         """Take events that are due, putting each off so that nobody else takes it meanwhile."""
-        query = (
-            select(ProviderEventRow)
-            .where(ProviderEventRow.state == "due", ProviderEventRow.due_at <= now)
-            .order_by(ProviderEventRow.due_at)
-            .limit(count)
-            .with_for_update(skip_locked=True)
-        )
-        claimed = []
-        for row in (await self.session.scalars(query)).all():
-            row.attempts += 1
-            row.due_at = now + lease
-            claimed.append(ProviderEvent(row.id, row.kind, row.object_ref, row.attempts))
-        return claimed
+        rows = await claim_due(self.session, ProviderEventRow, now=now, lease=lease, count=count)
+        return [ProviderEvent(row.id, row.kind, row.object_ref, row.attempts) for row in rows]
 
     async def close(self, event: ProviderEvent) -> None:
         """Record that what the event hinted at was looked at."""
@@ -80,4 +68,4 @@ class EventStore:
     async def delay(self, event: ProviderEvent, *, now: datetime) -> None:
         """Look again after a pause that grows."""
         row = await self.session.get_one(ProviderEventRow, event.id)
-        row.due_at = now + timedelta(seconds=min(2**event.attempts, PAUSE_SECONDS_MAX))
+        row.due_at = due_again(now, event.attempts)

@@ -14,10 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from meshkit.clock import Ambient
 from platform_svc.billing.catalogue import Interval, Offer
+from platform_svc.billing.claiming import claim_due, due_again
 from platform_svc.billing.subscription import CreditOrder, State, Subscription, Term
 from platform_svc.billing.tables import CreditOrderRow, CustomerRow, SubscriptionRow
-
-PAUSE_SECONDS_MAX = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +102,8 @@ class SubscriptionStore:
         self, *, now: datetime, lease: timedelta, count: int
     ) -> Sequence[DueOrder]:
         """Take orders that are due, putting each off so that nobody else takes it meanwhile."""
-        query = (
-            select(CreditOrderRow)
-            .where(CreditOrderRow.state == "due", CreditOrderRow.due_at <= now)
-            .order_by(CreditOrderRow.due_at)
-            .limit(count)
-            .with_for_update(skip_locked=True)
-        )
-        claimed = []
-        for row in (await self.session.scalars(query)).all():
-            row.attempts += 1
-            row.due_at = now + lease
-            claimed.append(DueOrder(row.id, _order(row), row.attempts))
-        return claimed
+        rows = await claim_due(self.session, CreditOrderRow, now=now, lease=lease, count=count)
+        return [DueOrder(row.id, _order(row), row.attempts) for row in rows]
 
     async def close_order(self, order_id: uuid.UUID, state: str) -> None:
         """Record that an order was given, or refused for good."""
@@ -125,7 +113,7 @@ class SubscriptionStore:
     async def delay_order(self, order: DueOrder, *, now: datetime) -> None:
         """Try an order again after a pause that grows."""
         row = await self.session.get_one(CreditOrderRow, order.id)
-        row.due_at = now + timedelta(seconds=min(2**order.attempts, PAUSE_SECONDS_MAX))
+        row.due_at = due_again(now, order.attempts)
 
     async def _one(self, *conditions: ColumnElement[bool]) -> Subscription | None:
         # Rows are written by statements, which objects of this session would not notice.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import psutil
 
+from deploy.local import processes
 from deploy.local.layout import Layout
-from deploy.local.processes import MARK_VARIABLE
 
 POLL_SECONDS = 0.02
 
@@ -30,11 +30,4 @@ def lives(pid: int) -> bool:
 
 def marked(layout: Layout) -> list[psutil.Process]:
     """Give the processes that carry the mark of the platform in this folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(f"{layout.key}/"):
-                found.append(process)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    return processes.marked(f"{layout.key}/")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,6 @@ from business_svc.tools import invariants as runs
 from deploy.account import new_credentials
 from deploy.client import ReelmeshClient
 from deploy.local.layout import Layout
-from deploy.local.processes import MARK_VARIABLE
 from deploy.local.status import is_locked
 from inference.jobs import invariants as jobs
 from meshkit.clock import utc_now
@@ -113,14 +112,10 @@ class Mesh:
     def replicas(self) -> list[psutil.Process]:
         """Give the region's replicas: workers of Ray that carry this platform's mark."""
         found = []
-        for process in psutil.process_iter():
-            try:
-                title = " ".join(process.cmdline())
-                mark = process.environ().get(MARK_VARIABLE, "")
-            except psutil.Error:
-                continue
-            if title.startswith(REPLICA) and mark.startswith(f"{self.layout.key}/"):
-                found.append(process)
+        for process in marked(self.layout):
+            with suppress(psutil.Error):
+                if " ".join(process.cmdline()).startswith(REPLICA):
+                    found.append(process)
         return found
 
     async def all_ready(self, seconds: float = 180) -> None:

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-import psutil
 import pytest
 
 from deploy.account import sign_in_as_operator
 from deploy.client import ReelmeshClient
-from deploy.local.processes import MARK_VARIABLE
+from deploy.local.processes import marked
 from tests.journeys.batches import RUNS, USERS, Batch
 from tests.journeys.mesh import REGIONS, Mesh, until
 
 BATCH_SECONDS_MAX = 240
 STEPS = 30
 LOST, LEFT = REGIONS
-
-
-def processes_of(mesh: Mesh, region: str) -> list[psutil.Process]:
-    """Give the region's Ray cluster, its workers and its agent."""
-    prefix = f"{mesh.layout.key}/region-{region}-"
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK_VARIABLE, "").startswith(prefix):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @pytest.mark.slow
@@ -46,7 +32,8 @@ async def test_the_other_region_finishes_what_a_lost_one_held(mesh: Mesh) -> Non
                 # Restarted by its supervisor, it would take its work up again itself.
                 await operator.call("POST", f"/v1/ops/regions/{LOST}:cordon", {"note": "lost"})
                 held = batch.running_in(LOST)
-                for process in processes_of(mesh, LOST):
+                # Its Ray cluster, its workers and its agent.
+                for process in marked(f"{mesh.layout.key}/region-{LOST}-"):
                     process.kill()
                 await following
             finally:
