@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self, cast
+from typing import Final, Self, cast
 
 from reelmesh.platform.assets.v1 import publications_service_pb2 as pb
 from reelmesh.platform.assets.v1 import publications_service_pb2_grpc as pb_grpc
 
+from business_svc.social.errors import NoRoomForCopy
 from business_svc.social.remote import Refused, answers_of
 from meshkit.ids import format_id, parse_id
 from meshkit.stubs import MeshChannel
+
+NO_ROOM: Final = "STORAGE_QUOTA_EXCEEDED"
 
 
 class AssetMissing(Exception):
@@ -82,7 +85,13 @@ class Assets:
     async def copy(
         self, source: tuple[uuid.UUID, uuid.UUID], target: tuple[uuid.UUID, uuid.UUID]
     ) -> None:
-        """Copy an asset; both are pairs of organization and asset. Raises as `describe` does."""
+        """Copy an asset; both are pairs of organization and asset.
+
+        Raises:
+            AssetMissing: the source is not there, or not ready.
+            NoRoomForCopy: the target's organization stores as much as it may.
+            Unavailable: assets is away.
+        """
         request = pb.CopyAssetRequest(
             source_org_id=format_id("org", source[0]),
             source_asset_id=format_id("ast", source[1]),
@@ -93,4 +102,6 @@ class Assets:
             with answers_of("assets"):
                 await self.stub.CopyAsset(request)
         except Refused as refusal:
+            if refusal.reason == NO_ROOM:
+                raise NoRoomForCopy from refusal
             raise AssetMissing from refusal

@@ -181,6 +181,16 @@ class TooManyRemixes(ServiceError):
         super().__init__("you have asked for as many copies as one may in an hour")
 
 
+class NoRoomForCopy(ServiceError):
+    """The caller's organization stores as much as it may."""
+
+    code: ClassVar = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason: ClassVar = "NO_ROOM_FOR_COPY"
+
+    def __init__(self) -> None:
+        super().__init__("the organization has no room for another picture")
+
+
 class CommentNotFound(ServiceError):
     """There is no such comment, or the caller may not see or delete it."""
 

@@ -60,6 +60,7 @@ class RemixCommands:
             RemixNotAllowed: the author does not want remixes.
             TooManyRemixes: the user has got as many copies as one may in an hour.
             PictureGone: the post's asset was deleted.
+            NoRoomForCopy: the remixer's organization stores as much as it may.
         """
         async with self.sessions.begin() as session:
             answer = await call.earlier(session)

@@ -24,7 +24,7 @@ def answers_of(service: str) -> Iterator[None]:
     """Turn statuses of calls to a service into exceptions.
 
     Raises:
-        Refused: it says that something is not there, or not as it must be.
+        Refused: it says that something is not there, not as it must be, or too much.
         Unavailable: it is away, busy or broken.
     """
     try:
@@ -34,6 +34,7 @@ def answers_of(service: str) -> Iterator[None]:
         if reason is not None and error.code() in {
             grpc.StatusCode.NOT_FOUND,
             grpc.StatusCode.FAILED_PRECONDITION,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
         }:
             raise Refused(reason) from error
         raise Unavailable(f"{service} is away at the moment", service=service) from error

@@ -14,6 +14,7 @@ from platform_svc.assets.errors import AssetIdReused, UploadMissing, UploadRejec
 from platform_svc.assets.promotion import Examined, Promotion, record_previews
 from platform_svc.assets.shelf import Shelf
 from platform_svc.assets.store import STORED, AssetStore
+from platform_svc.assets.usage import Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class ImportCommands:
     sessions: async_sessionmaker[AsyncSession]
     promotion: Promotion
     ambient: Ambient
+    quota: Quota
 
     async def import_result(self, request: Import) -> Asset:
         """Make a ready asset of an object; the same request again gives the same asset.
@@ -65,14 +67,19 @@ class ImportCommands:
     async def copy(self, source: Asset, *, org_id: uuid.UUID, asset_id: uuid.UUID) -> Asset:
         """Make a ready asset of another one's bytes; the same ids again give the same asset.
 
-        A copy counts in its organization's storage, and is made whatever its quota.
-
         Raises:
+            StorageQuotaExceeded: the organization has no room for it.
             AssetIdReused: the id names another asset.
             UploadMissing: the source was deleted meanwhile.
         """
         asset = Asset(asset_id, org_id, source.contents, State.PENDING, self.ambient.now())
-        kept = await self._find(asset.id) or await self._import(asset, source.object_key)
+        kept = await self._find(asset.id)
+        if kept is None:
+            # Before any bytes are moved; twins that come together may be over by one another.
+            async with self.sessions.begin() as session:
+                shelf = await Shelf.lock(session, org_id)
+                shelf.check_room(source.contents.size_bytes, self.quota)
+            kept = await self._import(asset, source.object_key)
         if not kept.is_same_import(asset):
             raise AssetIdReused(asset.id)
         return kept

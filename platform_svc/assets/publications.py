@@ -49,6 +49,7 @@ class Publications:
             AssetNotReady: the source's bytes are not there, or were refused.
             UploadMissing: the source was deleted meanwhile.
             AssetIdReused: the id names another asset.
+            StorageQuotaExceeded: the copy's organization has no room for it.
         """
         source = await self.queries.get_ready(wanted.source_org_id, wanted.source_asset_id)
         return await self.imports.copy(source, org_id=wanted.org_id, asset_id=wanted.asset_id)

@@ -103,7 +103,7 @@ def _services(
         settings.upload_lifetime, settings.parts_lifetime, settings.part_bytes, settings.quota
     )
     commands = AssetCommands(sessions, objects, promotion, parts, ambient, policy)
-    imports = ImportCommands(sessions, promotion, ambient)
+    imports = ImportCommands(sessions, promotion, ambient, settings.quota)
     trash = TrashCommands(sessions, promotion, parts, ambient, settings.trash_lifetime)
     shares = ShareCommands(sessions, settings.peppers, ambient)
     storage = StorageCommands(sessions, settings.quota)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 import pytest
 from reelmesh.business.social.v1 import posts_service_pb2 as pb
 from reelmesh.business.social.v1 import social_events_pb2 as events
@@ -9,6 +10,7 @@ from reelmesh.business.social.v1 import social_events_pb2 as events
 from business_svc.social.announcements import POST_PUBLISHED
 from meshkit.clock import uuid7
 from meshkit.ids import format_id
+from meshkit.stubs import RemoteError
 from tests.platform_svc.refusals import refusal_of
 
 from .people import Person, Town
@@ -96,6 +98,18 @@ async def test_an_author_may_refuse_remixes(ada: Person, bob: Person) -> None:
     request = pb.RemixPostRequest(post_id=post.post_id)
     assert (await refusal_of(bob.RemixPost(request))).reason == "REMIX_NOT_ALLOWED"
     await ada.RemixPost(request)
+
+
+async def test_a_full_organization_gets_no_copy(town: Town, ada: Person, bob: Person) -> None:
+    post = await ada.post()
+    full = RemoteError(grpc.StatusCode.RESOURCE_EXHAUSTED, "STORAGE_QUOTA_EXCEEDED", "full", {})
+    town.others.publications.answer("CopyAsset", full)
+    request = pb.RemixPostRequest(post_id=post.post_id)
+    refusal = await refusal_of(bob.RemixPost(request))
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "NO_ROOM_FOR_COPY",
+    )
 
 
 async def test_a_remix_needs_a_post_that_one_sees(ada: Person, bob: Person) -> None:

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from reelmesh.platform.assets.v1 import assets_service_pb2 as pb
+from reelmesh.platform.assets.v1 import publications_service_pb2 as publications_pb
 from reelmesh.platform.assets.v1 import storage_service_pb2 as storage_pb
+from reelmesh.platform.assets.v1.publications_service_pb2_grpc import PublicationsServiceStub
 from reelmesh.platform.assets.v1.storage_service_pb2_grpc import StorageServiceStub
 
 from meshkit.clock import uuid7
@@ -83,6 +85,23 @@ async def test_a_full_organization_is_refused_and_others_are_not(
     assert refusal.metadata["used_bytes"] == str(QUOTA_BYTES - 1)
     await reserve(uploader, 1)
     await reserve(stranger, 1)
+
+
+async def test_a_copy_needs_room_as_an_upload_does(
+    mesh, uploader: Uploader, stranger: Uploader, png: bytes
+) -> None:
+    asset = await uploader.upload(png)
+    await reserve(stranger, QUOTA_BYTES)
+    request = publications_pb.CopyAssetRequest(
+        source_org_id=asset.org_id,
+        source_asset_id=asset.asset_id,
+        org_id=format_id("org", stranger.user.organization_id),
+        asset_id=format_id("ast", uuid7()),
+    )
+    async with mesh.as_service(PublicationsServiceStub, "business") as publications:
+        refusal = await refusal_of(publications.CopyAsset(request))
+    assert refusal.reason == "STORAGE_QUOTA_EXCEEDED"
+    assert (await stranger.usage()).used_bytes == QUOTA_BYTES
 
 
 async def test_racing_uploads_never_exceed_the_quota(uploader: Uploader) -> None:
